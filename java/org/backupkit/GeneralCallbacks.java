@@ -1,0 +1,70 @@
+package org.backupkit;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the service tells a session. Calls come one at a time, in order, on the session's executor.
+ * An exception goes to that thread's uncaught handler and does not stop the session.
+ */
+public interface GeneralCallbacks {
+  /**
+   * A file is ready: to be read in a backup, to be written in a restore. The default closes it.
+   *
+   * @param error why this one file could not be handed out; null when it was
+   * @param file the file, which the receiver owns and must close; null when there is an error
+   */
+  default void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
+    if (file != null) {
+      file.close();
+    }
+  }
+
+  /**
+   * A bundle has begun, or was refused.
+   *
+   * @param error why the bundle was refused, in which case no end follows; null when it began
+   * @param bundleName the bundle
+   */
+  default void onBundleBegin(@Nullable BackupException error, String bundleName) {}
+
+  /**
+   * A bundle that had begun has ended.
+   *
+   * @param error why the bundle failed; null when all of it succeeded
+   * @param bundleName the bundle
+   */
+  default void onBundleEnd(@Nullable BackupException error, String bundleName) {}
+
+  /**
+   * Every bundle of one {@code appendBundles} has ended or was refused.
+   *
+   * @param error why the session itself broke; null when it did not, whatever became of its bundles
+   */
+  default void onAllBundlesEnd(@Nullable BackupException error) {}
+
+  /** The service is gone. Nothing follows. Files given out before stay valid. */
+  default void onBackupServiceDied() {}
+
+  /**
+   * A report on one bundle: first the app's own if it gave one, then the service's.
+   *
+   * @param bundleName the bundle
+   * @param result JSON
+   */
+  default void onResultReport(String bundleName, String result) {}
+
+  /**
+   * How far a bundle is.
+   *
+   * @param bundleName the bundle
+   * @param process JSON
+   */
+  default void onProcess(String bundleName, String process) {}
+
+  /**
+   * How much data the scanned bundles have.
+   *
+   * @param report JSON
+   */
+  default void onBackupSizeReport(String report) {}
+}

@@ -1,0 +1,97 @@
+package org.backupkit;
+
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import org.backupkit.internal.Arguments;
+import org.backupkit.internal.Connection;
+
+/**
+ * An incremental backup of some bundles. Thread-safe. One session of any kind exists per service at
+ * a time.
+ */
+public final class IncrementalBackupSession implements AutoCloseable {
+  private final Session session;
+
+  /**
+   * Opens a session whose callbacks run on a thread of its own. Blocks until the service has
+   * answered.
+   *
+   * @param service the service
+   * @param callbacks what is told what happens
+   * @throws BackupException 13500013 while another session is open, 401 for null callbacks, 201 or
+   *     202 without permission
+   */
+  public IncrementalBackupSession(BackupService service, GeneralCallbacks callbacks)
+      throws BackupException {
+    this.session = new Session(service, callbacks, null, Connection.Kind.INCREMENTAL);
+  }
+
+  /**
+   * Opens a session. Blocks until the service has answered.
+   *
+   * @param service the service
+   * @param callbacks what is told what happens
+   * @param executor where callbacks run, one at a time and in order
+   * @throws BackupException 13500013 while another session is open, 401 for null callbacks, 201 or
+   *     202 without permission
+   */
+  public IncrementalBackupSession(
+      BackupService service, GeneralCallbacks callbacks, Executor executor) throws BackupException {
+    this.session =
+        new Session(
+            service,
+            callbacks,
+            Arguments.present(executor, "executor"),
+            Connection.Kind.INCREMENTAL);
+  }
+
+  /**
+   * Names bundles; allowed any number of times before release. Does not block. What becomes of each
+   * is told by the callbacks.
+   *
+   * @param bundlesToBackup the bundles; one said twice counts once
+   * @return completes when the list was taken; fails with 13900020 for an empty list or an invalid
+   *     name, with 401 for a null
+   */
+  public CompletableFuture<Void> appendBundles(List<IncrementalBackupData> bundlesToBackup) {
+    return session.call(
+        () -> session.append(Session.incrementalItems(bundlesToBackup, null), null));
+  }
+
+  /**
+   * Names bundles; allowed any number of times before release. Does not block. What becomes of each
+   * is told by the callbacks.
+   *
+   * @param bundlesToBackup the bundles; one said twice counts once
+   * @param infos a JSON object for each, comments allowed
+   * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, with 401 for a null
+   */
+  public CompletableFuture<Void> appendBundles(
+      List<IncrementalBackupData> bundlesToBackup, List<String> infos) {
+    return session.call(
+        () ->
+            session.append(
+                Session.incrementalItems(bundlesToBackup, Arguments.present(infos, "infos")),
+                null));
+  }
+
+  /**
+   * Ends the session; bundles still running are stopped, a restore that is committing is finished
+   * first. Does not block. A second call gives the outcome of the first.
+   *
+   * @return completes when the service has let go of the session
+   */
+  public CompletableFuture<Void> release() {
+    return session.release();
+  }
+
+  /**
+   * Releases the session and waits for that, from inside a callback without waiting. Never throws.
+   */
+  @Override
+  public void close() {
+    session.close();
+  }
+}

@@ -1,0 +1,107 @@
+package org.backupkit;
+
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import org.backupkit.internal.Arguments;
+import org.backupkit.internal.Connection;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A full backup of some bundles. Thread-safe. One session of any kind exists per service at a time.
+ */
+public final class SessionBackup implements AutoCloseable {
+  private final Session session;
+
+  /**
+   * Opens a session whose callbacks run on a thread of its own. Blocks until the service has
+   * answered.
+   *
+   * @param service the service
+   * @param callbacks what is told what happens
+   * @throws BackupException 13500013 while another session is open, 401 for null callbacks, 201 or
+   *     202 without permission
+   */
+  public SessionBackup(BackupService service, GeneralCallbacks callbacks) throws BackupException {
+    this.session = new Session(service, callbacks, null, Connection.Kind.BACKUP);
+  }
+
+  /**
+   * Opens a session. Blocks until the service has answered.
+   *
+   * @param service the service
+   * @param callbacks what is told what happens
+   * @param executor where callbacks run, one at a time and in order
+   * @throws BackupException 13500013 while another session is open, 401 for null callbacks, 201 or
+   *     202 without permission
+   */
+  public SessionBackup(BackupService service, GeneralCallbacks callbacks, Executor executor)
+      throws BackupException {
+    this.session =
+        new Session(
+            service, callbacks, Arguments.present(executor, "executor"), Connection.Kind.BACKUP);
+  }
+
+  /**
+   * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
+   *
+   * @param bundlesToBackup the bundles; a name said twice counts once
+   * @param callback told when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
+   *     second time and after release
+   */
+  public void appendBundles(List<String> bundlesToBackup, AsyncCallback<Void> callback) {
+    session.call(append(bundlesToBackup, null), callback);
+  }
+
+  /**
+   * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
+   *
+   * @param bundlesToBackup the bundles; a name said twice counts once
+   * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
+   *     second time and after release
+   */
+  public CompletableFuture<Void> appendBundles(List<String> bundlesToBackup) {
+    return session.call(append(bundlesToBackup, null));
+  }
+
+  /**
+   * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
+   *
+   * @param bundlesToBackup the bundles; a name said twice counts once
+   * @param infos a JSON object for each, comments allowed
+   * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
+   *     second time and after release
+   */
+  public CompletableFuture<Void> appendBundles(List<String> bundlesToBackup, List<String> infos) {
+    return session.call(appendWithInfos(bundlesToBackup, infos));
+  }
+
+  /**
+   * Ends the session; bundles still running are stopped, a restore that is committing is finished
+   * first. Does not block. A second call gives the outcome of the first.
+   *
+   * @return completes when the service has let go of the session
+   */
+  public CompletableFuture<Void> release() {
+    return session.release();
+  }
+
+  /**
+   * Releases the session and waits for that, from inside a callback without waiting. Never throws.
+   */
+  @Override
+  public void close() {
+    session.close();
+  }
+
+  private Session.Request append(List<String> bundles, @Nullable List<String> infos) {
+    return session.appendOnce(() -> session.append(Session.items(bundles, infos), null));
+  }
+
+  private Session.Request appendWithInfos(List<String> bundles, List<String> infos) {
+    return () -> append(bundles, Arguments.present(infos, "infos")).send();
+  }
+}

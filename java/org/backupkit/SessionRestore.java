@@ -1,0 +1,165 @@
+package org.backupkit;
+
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import org.backupkit.internal.Arguments;
+import org.backupkit.internal.Connection;
+import org.jspecify.annotations.Nullable;
+
+/** A restore of some bundles. Thread-safe. One session of any kind exists per service at a time. */
+public final class SessionRestore implements AutoCloseable {
+  private final Session session;
+
+  /**
+   * Opens a session whose callbacks run on a thread of its own. Blocks until the service has
+   * answered.
+   *
+   * @param service the service
+   * @param callbacks what is told what happens
+   * @throws BackupException 13500013 while another session is open, 401 for null callbacks, 201 or
+   *     202 without permission
+   */
+  public SessionRestore(BackupService service, GeneralCallbacks callbacks) throws BackupException {
+    this.session = new Session(service, callbacks, null, Connection.Kind.RESTORE);
+  }
+
+  /**
+   * Opens a session. Blocks until the service has answered.
+   *
+   * @param service the service
+   * @param callbacks what is told what happens
+   * @param executor where callbacks run, one at a time and in order
+   * @throws BackupException 13500013 while another session is open, 401 for null callbacks, 201 or
+   *     202 without permission
+   */
+  public SessionRestore(BackupService service, GeneralCallbacks callbacks, Executor executor)
+      throws BackupException {
+    this.session =
+        new Session(
+            service, callbacks, Arguments.present(executor, "executor"), Connection.Kind.RESTORE);
+  }
+
+  /**
+   * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
+   *
+   * @param remoteCapabilities the capability file of where the backup was made; duplicated before
+   *     this returns, read from offset 0
+   * @param bundlesToRestore the bundles; a name said twice counts once
+   * @param callback told when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
+   *     second time and after release
+   */
+  public void appendBundles(
+      Fd remoteCapabilities, List<String> bundlesToRestore, AsyncCallback<Void> callback) {
+    session.call(append(remoteCapabilities, bundlesToRestore, null), callback);
+  }
+
+  /**
+   * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
+   *
+   * @param remoteCapabilities the capability file of where the backup was made; duplicated before
+   *     this returns, read from offset 0
+   * @param bundlesToRestore the bundles; a name said twice counts once
+   * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
+   *     second time and after release
+   */
+  public CompletableFuture<Void> appendBundles(
+      Fd remoteCapabilities, List<String> bundlesToRestore) {
+    return session.call(append(remoteCapabilities, bundlesToRestore, null));
+  }
+
+  /**
+   * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
+   *
+   * @param remoteCapabilities the capability file of where the backup was made; duplicated before
+   *     this returns, read from offset 0
+   * @param bundlesToRestore the bundles; a name said twice counts once
+   * @param infos a JSON object for each, comments allowed
+   * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
+   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
+   *     second time and after release
+   */
+  public CompletableFuture<Void> appendBundles(
+      Fd remoteCapabilities, List<String> bundlesToRestore, List<String> infos) {
+    return session.call(
+        () ->
+            append(remoteCapabilities, bundlesToRestore, Arguments.present(infos, "infos")).send());
+  }
+
+  /**
+   * Asks for a file to write; it comes by {@link GeneralCallbacks#onFileReady}. Does not block. A
+   * second time gives a fresh empty file.
+   *
+   * @param fileMeta the file
+   * @param callback told when the request was taken; fails with 13900020 for a bundle that was not
+   *     appended or a uri that is none, with 13900001 after everything was published
+   */
+  public void getFileHandle(FileMeta fileMeta, AsyncCallback<Void> callback) {
+    session.call(() -> session.fileHandle(fileMeta), callback);
+  }
+
+  /**
+   * Asks for a file to write; it comes by {@link GeneralCallbacks#onFileReady}. Does not block. A
+   * second time gives a fresh empty file.
+   *
+   * @param fileMeta the file
+   * @return completes when the request was taken; fails with 13900020 for a bundle that was not
+   *     appended or a uri that is none, with 13900001 after everything was published
+   */
+  public CompletableFuture<Void> getFileHandle(FileMeta fileMeta) {
+    return session.call(() -> session.fileHandle(fileMeta));
+  }
+
+  /**
+   * Says that a file is written; with uri "", that every file of the bundle is, which applies the
+   * bundle. Does not block.
+   *
+   * @param fileMeta the file
+   * @param callback told when that was taken; fails with 13900020 for a file never asked for, with
+   *     13900001 for one that still has a writer
+   */
+  public void publishFile(FileMeta fileMeta, AsyncCallback<Void> callback) {
+    session.call(() -> session.publish(fileMeta), callback);
+  }
+
+  /**
+   * Says that a file is written; with uri "", that every file of the bundle is, which applies the
+   * bundle. Does not block.
+   *
+   * @param fileMeta the file
+   * @return completes when that was taken; fails with 13900020 for a file never asked for, with
+   *     13900001 for one that still has a writer
+   */
+  public CompletableFuture<Void> publishFile(FileMeta fileMeta) {
+    return session.call(() -> session.publish(fileMeta));
+  }
+
+  /**
+   * Ends the session; bundles still running are stopped, a restore that is committing is finished
+   * first. Does not block. A second call gives the outcome of the first.
+   *
+   * @return completes when the service has let go of the session
+   */
+  public CompletableFuture<Void> release() {
+    return session.release();
+  }
+
+  /**
+   * Releases the session and waits for that, from inside a callback without waiting. Never throws.
+   */
+  @Override
+  public void close() {
+    session.close();
+  }
+
+  private Session.Request append(
+      Fd capabilities, List<String> bundles, @Nullable List<String> infos) {
+    return session.appendOnce(
+        () ->
+            session.append(
+                Session.items(bundles, infos),
+                Arguments.present(capabilities, "remoteCapabilities")));
+  }
+}

@@ -1,0 +1,51 @@
+package org.backupkit.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import org.backupkit.BackupService;
+import org.backupkit.FileData;
+
+/** What a service says it can back up. */
+record CapabilityFile(JsonNode content) {
+  static final ObjectMapper MAPPER = new ObjectMapper();
+
+  static CapabilityFile ask(BackupService service) throws IOException {
+    try (FileData data = service.getLocalCapabilities().get()) {
+      return new CapabilityFile(MAPPER.readTree(data.fd().readAllBytes()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("Interrupted");
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IOException cause ? cause : new IOException(e.getCause());
+    }
+  }
+
+  /** The bundles that may be backed up. */
+  List<String> allowed() {
+    List<String> names = new ArrayList<>();
+    for (JsonNode bundle : content.path("bundleInfos")) {
+      if (bundle.path("allToBackup").asBoolean()) {
+        names.add(bundle.path("name").asText());
+      }
+    }
+    return names;
+  }
+
+  /** Tells of each bundle file that the service could not read; gives their number. */
+  int warn() {
+    JsonNode problems = content.path("problems");
+    for (JsonNode problem : problems) {
+      System.err.println(
+          "backupkit: warning: \""
+              + problem.path("file").asText()
+              + "\" is left out: "
+              + problem.path("error").asText());
+    }
+    return problems.size();
+  }
+}

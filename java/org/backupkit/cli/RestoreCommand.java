@@ -1,0 +1,76 @@
+package org.backupkit.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.backupkit.BackupService;
+import org.backupkit.store.RestoreOptions;
+import org.backupkit.store.RestoreReport;
+import org.backupkit.store.Snapshot;
+import org.backupkit.store.SnapshotStore;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Restores from a store. */
+@Command(
+    name = "restore",
+    description = "Restores bundles from a store.",
+    mixinStandardHelpOptions = true)
+final class RestoreCommand implements Callable<Integer> {
+  @Mixin private Connection connection = new Connection();
+
+  @Option(names = "--from", paramLabel = "STORE", required = true, description = "The store.")
+  private @Nullable Path store;
+
+  @Option(
+      names = "--snapshot",
+      paramLabel = "ID",
+      description = "The snapshot, as 'list' names it; the newest of each bundle otherwise.")
+  private @Nullable String snapshot;
+
+  @Option(names = "--json", description = "Print one JSON object per line.")
+  private boolean json;
+
+  @Parameters(
+      paramLabel = "BUNDLE",
+      description = "The bundles; all that the store has, if none is named.")
+  private @Nullable List<String> bundles;
+
+  @Override
+  public Integer call() throws IOException {
+    SnapshotStore source = SnapshotStore.open(Connection.directory(Objects.requireNonNull(store)));
+    Output output = new Output(json);
+    List<String> names = bundles == null ? known(source) : bundles;
+    if (names.isEmpty()) {
+      String which = snapshot == null ? "snapshot" : "snapshot " + snapshot;
+      throw new IOException(
+          "The store \"" + store + "\" has no " + which + "; see 'backupkit list'");
+    }
+    try (BackupService service = connection.open()) {
+      RestoreReport report;
+      if (snapshot == null) {
+        report = source.restore(service, names, output);
+      } else {
+        Map<String, String> ids = new LinkedHashMap<>();
+        names.forEach(name -> ids.put(name, snapshot));
+        report = source.restore(service, ids, RestoreOptions.defaults(), output);
+      }
+      return output.summary("Restored", report.bundles(), report.elapsed());
+    }
+  }
+
+  private List<String> known(SnapshotStore source) throws IOException {
+    return source.snapshots().stream()
+        .filter(found -> snapshot == null || snapshot.equals(found.id()))
+        .map(Snapshot::bundle)
+        .distinct()
+        .toList();
+  }
+}

@@ -1,0 +1,42 @@
+package org.backupkit.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.backupkit.internal.NativeLibrary;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** Runs the service in the foreground. */
+@Command(
+    name = "serve",
+    description = "Runs the service until it is interrupted.",
+    mixinStandardHelpOptions = true)
+final class ServeCommand implements Callable<Integer> {
+  @Option(names = "--root", paramLabel = "DIR", required = true, description = "The device root.")
+  private @Nullable Path root;
+
+  @Option(
+      names = "--socket",
+      paramLabel = "SOCKET",
+      description = "Where to listen; run/backupkit/service.sock of the root otherwise.")
+  private @Nullable Path socket;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Path device = Connection.directory(Objects.requireNonNull(root)).toRealPath();
+    List<String> command = new ArrayList<>();
+    command.add(NativeLibrary.backupd().toString());
+    command.addAll(List.of("--root", device.toString()));
+    if (socket != null) {
+      command.addAll(List.of("--socket", socket.toAbsolutePath().toString()));
+    }
+    Process service = new ProcessBuilder(command).inheritIO().start();
+    Runtime.getRuntime().addShutdownHook(new Thread(service::destroy));
+    return service.waitFor() == 0 ? 0 : Main.FAILED;
+  }
+}

@@ -1,0 +1,5 @@
+/** The command {@code backupkit}. */
+@NullMarked
+package org.backupkit.cli;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,105 @@
+package org.backupkit.internal;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.regex.Pattern;
+import org.backupkit.BackupException;
+import org.backupkit.ErrorCode;
+import org.jspecify.annotations.Nullable;
+
+/** Checks of what callers pass in. Each throws 13900020 with what is wrong. */
+public final class Arguments {
+  private static final Pattern BUNDLE_NAME =
+      Pattern.compile("(?!\\.)[A-Za-z0-9._-]{1,127}(:[0-9]{1,9})?");
+  private static final Pattern URI = Pattern.compile("[0-9A-Za-z_.]{0,255}");
+  private static final JsonMapper LENIENT =
+      JsonMapper.builder()
+          .enable(JsonReadFeature.ALLOW_JAVA_COMMENTS)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private Arguments() {}
+
+  /**
+   * Requires a value.
+   *
+   * @param <T> its type
+   * @param value the value
+   * @param what its name
+   * @return the value
+   * @throws BackupException if it is null
+   */
+  public static <T> T present(@Nullable T value, String what) throws BackupException {
+    if (value == null) {
+      throw invalid(what + " is null");
+    }
+    return value;
+  }
+
+  /**
+   * Requires {@code [A-Za-z0-9._-]{1,127}} that begins with no dot, optionally {@code :} and a
+   * clone index.
+   *
+   * @param name the name
+   * @return the name
+   * @throws BackupException if it is anything else
+   */
+  public static String bundleName(@Nullable String name) throws BackupException {
+    if (!BUNDLE_NAME.matcher(present(name, "a bundle name")).matches()) {
+      throw invalid("not a bundle name: \"" + name + "\"");
+    }
+    return name;
+  }
+
+  /**
+   * Requires {@code [0-9A-Za-z_.]{0,255}} other than {@code .} and {@code ..}.
+   *
+   * @param uri the file's name
+   * @return the name
+   * @throws BackupException if it is anything else
+   */
+  public static String uri(@Nullable String uri) throws BackupException {
+    String name = present(uri, "a uri");
+    if (!URI.matcher(name).matches() || name.equals(".") || name.equals("..")) {
+      throw invalid("not a uri: \"" + name + "\"");
+    }
+    return name;
+  }
+
+  /**
+   * Requires a JSON object; comments are allowed.
+   *
+   * @param json the text
+   * @param what its name
+   * @return the text
+   * @throws BackupException if it is anything else
+   */
+  public static String jsonObject(@Nullable String json, String what) throws BackupException {
+    String text = present(json, what);
+    try {
+      JsonNode node = LENIENT.readTree(text);
+      if (node.isObject()) {
+        return text;
+      }
+    } catch (JsonProcessingException e) {
+      BackupException failure = invalid(what + " is not JSON: " + e.getOriginalMessage());
+      failure.initCause(e);
+      throw failure;
+    }
+    throw invalid(what + " is not a JSON object");
+  }
+
+  /**
+   * Makes the failure of a check.
+   *
+   * @param what what is wrong
+   * @return 13900020
+   */
+  public static BackupException invalid(String what) {
+    return new BackupException(
+        ErrorCode.INVALID_ARGUMENT, ErrorCode.INVALID_ARGUMENT.message() + ": " + what);
+  }
+}

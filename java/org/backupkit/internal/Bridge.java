@@ -1,0 +1,120 @@
+package org.backupkit.internal;
+
+import java.io.FileDescriptor;
+import org.backupkit.BackupException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Every crossing into native code. The order is that of the native table. Handles are only passed
+ * by {@link NativeHandle}; batches are decoded by {@link EventReader}.
+ */
+public final class Bridge {
+  static {
+    NativeLibrary.load();
+  }
+
+  private Bridge() {}
+
+  static native int version();
+
+  static native long connect(byte[] socketPath) throws BackupException;
+
+  static native long embed(byte[] backupdPath, byte[] deviceRoot) throws BackupException;
+
+  static native void shutdown(long client);
+
+  static native void destroy(long client);
+
+  static native int servicePid(long client);
+
+  static native byte @Nullable [] awaitEvents(long client) throws BackupException;
+
+  static native void requestCapabilities(long client, int request) throws BackupException;
+
+  static native void openSession(long client, int request, int kind) throws BackupException;
+
+  static native void append(long client, int request, byte[] list, int capabilitiesFd)
+      throws BackupException;
+
+  static native void fileHandle(long client, int request, String bundle, String uri)
+      throws BackupException;
+
+  static native void publish(long client, int request, String bundle, String uri)
+      throws BackupException;
+
+  static native void release(long client, int request) throws BackupException;
+
+  static native void settle(long client, long sequence, int outcome) throws BackupException;
+
+  /**
+   * Opens a file, close-on-exec.
+   *
+   * @param path the name's bytes
+   * @param flags Linux's numbers
+   * @param mode of a new file
+   * @return the descriptor
+   * @throws BackupException if open fails
+   */
+  public static native int open(byte[] path, int flags, int mode) throws BackupException;
+
+  /**
+   * Closes a descriptor.
+   *
+   * @param fd the descriptor
+   * @throws BackupException if close fails
+   */
+  public static native void close(int fd) throws BackupException;
+
+  /**
+   * Duplicates a descriptor, close-on-exec.
+   *
+   * @param fd the descriptor
+   * @return the duplicate
+   * @throws BackupException if there is no room for it
+   */
+  public static native int duplicate(int fd) throws BackupException;
+
+  /**
+   * The size of the file behind a descriptor.
+   *
+   * @param fd the descriptor
+   * @return bytes
+   * @throws BackupException if fstat fails
+   */
+  public static native long size(int fd) throws BackupException;
+
+  /**
+   * Moves the rest of a file inside the kernel; both positions move.
+   *
+   * @param in the source
+   * @param out the target
+   * @return bytes moved
+   * @throws BackupException if reading or writing fails
+   */
+  public static native long transfer(int in, int out) throws BackupException;
+
+  /**
+   * Reads a whole file from offset 0; the position stays.
+   *
+   * @param fd the file
+   * @return its bytes
+   * @throws BackupException if reading fails
+   */
+  public static native byte[] readAll(int fd) throws BackupException;
+
+  /**
+   * Syncs the file system that a descriptor is on.
+   *
+   * @param fd the descriptor
+   * @throws BackupException if syncfs fails
+   */
+  public static native void syncFileSystem(int fd) throws BackupException;
+
+  /**
+   * Makes a stream's descriptor out of a number.
+   *
+   * @param target a new descriptor, which owns the number from now on
+   * @param fd the number
+   */
+  public static native void bind(FileDescriptor target, int fd);
+}

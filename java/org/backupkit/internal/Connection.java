@@ -1,0 +1,427 @@
+package org.backupkit.internal;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.backupkit.BackupException;
+import org.backupkit.ErrorCode;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A connection to a service, with the one thread that pulls its events. Futures given from here
+ * complete on that thread: only our own code may hang on them, and must not block. Thread-safe.
+ */
+public final class Connection {
+  /** Kinds of session, by number. */
+  public enum Kind {
+    /** Full backup. */
+    BACKUP,
+    /** Restore. */
+    RESTORE,
+    /** Incremental backup. */
+    INCREMENTAL
+  }
+
+  private static final int TAKEN = 0;
+  private static final int CLOSED = 1;
+  // Where futures of callers complete: what they hang on those may block, so each has a thread.
+  private static final ExecutorService REPLIES =
+      Executors.newCachedThreadPool(task -> SerialExecutor.daemon(task, "backupkit-reply"));
+
+  private final NativeHandle client;
+  private final int servicePid;
+  private final Thread thread;
+  private final Map<Integer, CompletableFuture<Event.Reply>> pending = new ConcurrentHashMap<>();
+  private final AtomicInteger lastRequest = new AtomicInteger();
+  private volatile boolean ended;
+  private volatile boolean closed;
+  private volatile @Nullable Sink session; // written by the event thread only
+
+  private Connection(long client) {
+    this.servicePid = Bridge.servicePid(client);
+    this.client = new NativeHandle(client, (address, lost) -> Bridge.destroy(address));
+    this.thread = SerialExecutor.daemon(this::pull, "backupkit-events");
+  }
+
+  /**
+   * Where the events of the open session go. Both methods are called on the event thread and must
+   * not block.
+   */
+  public interface Sink {
+    /**
+     * Takes an event and its descriptors.
+     *
+     * @param event anything but a reply
+     */
+    void accept(Event event);
+
+    /** Takes note that the service died. */
+    void died();
+  }
+
+  /**
+   * Connects to a service.
+   *
+   * @param socket its socket
+   * @return the connection
+   * @throws BackupException if there is none, or of another version
+   */
+  public static Connection connect(Path socket) throws BackupException {
+    return start(Bridge.connect(PathBytes.of(socket)));
+  }
+
+  /**
+   * Starts a private service.
+   *
+   * @param deviceRoot where it works
+   * @return the connection to it; the service ends with it
+   * @throws BackupException if it cannot be started
+   */
+  public static Connection embed(Path deviceRoot) throws BackupException {
+    return start(Bridge.embed(PathBytes.of(NativeLibrary.backupd()), PathBytes.of(deviceRoot)));
+  }
+
+  private static Connection start(long client) {
+    Connection connection = new Connection(client);
+    connection.thread.start();
+    return connection;
+  }
+
+  /**
+   * The service's process.
+   *
+   * @return its number as the service said it
+   */
+  public int servicePid() {
+    return servicePid;
+  }
+
+  /**
+   * Tells whether the service can be asked.
+   *
+   * @return false once it died or the connection was closed
+   */
+  public boolean isAlive() {
+    return !ended && !closed;
+  }
+
+  /**
+   * Tells whether our side closed the connection.
+   *
+   * @return false while it is open, and when the service died
+   */
+  public boolean isClosed() {
+    return closed;
+  }
+
+  /**
+   * Asks for the capability file.
+   *
+   * @return the reply, with one descriptor
+   */
+  public CompletableFuture<Event.Reply> requestCapabilities() {
+    return ask((address, request) -> Bridge.requestCapabilities(address, request));
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @param kind its kind
+   * @param sink where its events go once it is open
+   * @return the reply
+   */
+  public CompletableFuture<Event.Reply> openSession(Kind kind, Sink sink) {
+    return ask(
+        (address, request) -> Bridge.openSession(address, request, kind.ordinal()),
+        reply -> {
+          if (reply.error() == null) {
+            session = sink;
+          }
+          return reply;
+        });
+  }
+
+  /**
+   * Appends bundles to the open session.
+   *
+   * @param list encoded as {@link Bridge} wants it
+   * @param capabilities descriptor, or -1; may be closed once this returns
+   * @return the reply
+   */
+  public CompletableFuture<Event.Reply> append(byte[] list, int capabilities) {
+    return ask((address, request) -> Bridge.append(address, request, list, capabilities));
+  }
+
+  /**
+   * Asks for a file to write.
+   *
+   * @param bundle its bundle
+   * @param uri its name
+   * @return the reply
+   */
+  public CompletableFuture<Event.Reply> fileHandle(String bundle, String uri) {
+    return ask((address, request) -> Bridge.fileHandle(address, request, bundle, uri));
+  }
+
+  /**
+   * Says that a file is written.
+   *
+   * @param bundle its bundle
+   * @param uri its name, or "" for all
+   * @return the reply
+   */
+  public CompletableFuture<Event.Reply> publish(String bundle, String uri) {
+    return ask((address, request) -> Bridge.publish(address, request, bundle, uri));
+  }
+
+  /**
+   * Ends the open session.
+   *
+   * @param sink the session's
+   * @return the reply, after which nothing comes to the sink
+   */
+  public CompletableFuture<Event.Reply> release(Sink sink) {
+    return ask(
+        (address, request) -> Bridge.release(address, request),
+        reply -> {
+          if (session == sink) {
+            session = null;
+          }
+          return reply;
+        });
+  }
+
+  /**
+   * Tells the service that a file's listener returned. Does nothing once the connection has ended.
+   *
+   * @param sequence the file's
+   */
+  public void taken(long sequence) {
+    settle(sequence, TAKEN);
+  }
+
+  /**
+   * Tells the service that a file was closed. Does nothing once the connection has ended.
+   *
+   * @param sequence the file's
+   */
+  public void closed(long sequence) {
+    settle(sequence, CLOSED);
+  }
+
+  /** Ends the connection and waits until nothing of it is left. A second call does nothing. */
+  public void close() {
+    closed = true;
+    shutdown();
+    boolean interrupted = false;
+    while (Thread.currentThread() != thread && thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Ends the connection without waiting; for a Cleaner. */
+  public void abandon() {
+    closed = true;
+    shutdown();
+  }
+
+  /**
+   * Turns a reply into what a caller gets: completed on a thread that may be blocked.
+   *
+   * @param <T> what the caller gets
+   * @param reply the reply
+   * @param undo called with a result that the caller no longer wants
+   * @return the caller's future
+   */
+  public static <T extends @Nullable Object> CompletableFuture<T> forCaller(
+      CompletableFuture<T> reply, Consumer<T> undo) {
+    CompletableFuture<T> result = new CompletableFuture<>();
+    reply.whenComplete(
+        (value, error) ->
+            REPLIES.execute(
+                () -> {
+                  if (error != null) {
+                    result.completeExceptionally(failure(error));
+                  } else if (!result.complete(value)) {
+                    undo.accept(value);
+                  }
+                }));
+    return result;
+  }
+
+  /**
+   * The failure in a future's outcome.
+   *
+   * @param error as a future gives it
+   * @return the failure itself
+   */
+  public static BackupException failure(Throwable error) {
+    Throwable cause = error;
+    while (cause instanceof CompletionException && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    if (cause instanceof BackupException known) {
+      return known;
+    }
+    BackupException unknown = new BackupException(ErrorCode.UNKNOWN, String.valueOf(cause));
+    unknown.initCause(cause);
+    return unknown;
+  }
+
+  /**
+   * Closes a descriptor that nobody wants.
+   *
+   * @param fd the descriptor
+   */
+  public static void closeQuietly(int fd) {
+    try {
+      Bridge.close(fd);
+    } catch (BackupException e) {
+      // It is gone in any case, and nothing was written through it.
+    }
+  }
+
+  private void settle(long sequence, int outcome) {
+    try {
+      client.use(
+          address -> {
+            Bridge.settle(address, sequence, outcome);
+            return outcome;
+          });
+    } catch (BackupException | IllegalStateException e) {
+      // The connection has ended: nobody counts any more.
+    }
+  }
+
+  private void shutdown() {
+    try {
+      client.use(
+          address -> {
+            Bridge.shutdown(address);
+            return address;
+          });
+    } catch (IllegalStateException e) {
+      // Ended already.
+    }
+  }
+
+  @FunctionalInterface
+  private interface Send {
+    void send(long address, int request) throws BackupException;
+  }
+
+  private CompletableFuture<Event.Reply> ask(Send send) {
+    return ask(send, Function.identity());
+  }
+
+  // `first` runs on the event thread before anything else sees the reply; a failed one is passed on
+  // with its error.
+  private CompletableFuture<Event.Reply> ask(Send send, Function<Event.Reply, Event.Reply> first) {
+    CompletableFuture<Event.Reply> reply = new CompletableFuture<>();
+    int request = lastRequest.incrementAndGet();
+    pending.put(request, reply);
+    CompletableFuture<Event.Reply> result =
+        reply.thenApply(first).thenCompose(Connection::successful);
+    try {
+      if (ended) { // looked at after the put: the event thread fails what is there when it ends
+        throw Failures.disconnected();
+      }
+      client.use(
+          address -> {
+            send.send(address, request);
+            return request;
+          });
+    } catch (BackupException e) {
+      fail(request, e);
+    } catch (IllegalStateException e) {
+      fail(request, Failures.disconnected());
+    }
+    return result;
+  }
+
+  private void fail(int request, BackupException error) {
+    CompletableFuture<Event.Reply> reply = pending.remove(request);
+    if (reply != null) {
+      reply.completeExceptionally(error);
+    }
+  }
+
+  private static CompletableFuture<Event.Reply> successful(Event.Reply reply) {
+    BackupException error = reply.error();
+    if (error == null) {
+      return CompletableFuture.completedFuture(reply);
+    }
+    for (int fd : reply.fds()) {
+      closeQuietly(fd);
+    }
+    return CompletableFuture.failedFuture(error);
+  }
+
+  private void pull() {
+    BackupException reason = Failures.disconnected();
+    try {
+      while (true) {
+        byte[] batch = client.use(Bridge::awaitEvents);
+        if (batch == null) {
+          break;
+        }
+        List<Event> events = EventReader.read(batch, Connection::closeQuietly);
+        events.forEach(this::dispatch);
+      }
+    } catch (BackupException e) {
+      reason = e;
+    } finally {
+      end(reason);
+    }
+  }
+
+  private void dispatch(Event event) {
+    Sink sink = session;
+    if (event instanceof Event.Reply reply) {
+      CompletableFuture<Event.Reply> waiting = pending.remove(reply.request());
+      if (waiting != null) {
+        waiting.complete(reply);
+        return;
+      }
+    } else if (sink != null) {
+      sink.accept(event);
+      return;
+    }
+    for (int fd : event.fds()) {
+      closeQuietly(fd);
+    }
+    if (event instanceof Event.FileReady file) {
+      taken(file.sequence());
+      closed(file.sequence());
+    }
+  }
+
+  private void end(BackupException reason) {
+    ended = true;
+    shutdown();
+    for (Integer request : List.copyOf(pending.keySet())) {
+      fail(request, reason);
+    }
+    Sink sink = session;
+    session = null;
+    if (sink != null && !closed) {
+      sink.died();
+    }
+    client.close();
+  }
+}

@@ -1,0 +1,26 @@
+package org.backupkit.store;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+
+/** Waits for a future in a caller that knows IOException only. */
+final class Await {
+  private Await() {}
+
+  /** Gives the future's value; an interrupt ends the wait and stays set. */
+  static <T> T value(CompletableFuture<T> future) throws IOException {
+    try {
+      return future.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("Interrupted while waiting for the backup service");
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof IOException cause) {
+        throw cause;
+      }
+      throw new IOException(e.getCause());
+    }
+  }
+}

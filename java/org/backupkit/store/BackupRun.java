@@ -1,0 +1,196 @@
+package org.backupkit.store;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.backupkit.BackupException;
+import org.backupkit.BackupFile;
+import org.backupkit.ErrorCode;
+import org.backupkit.GeneralCallbacks;
+import org.backupkit.store.ProgressEvent.Kind;
+import org.jspecify.annotations.Nullable;
+
+/** Writes what one backup session delivers into the store. Its callbacks come one at a time. */
+final class BackupRun implements GeneralCallbacks {
+  private final Path store;
+  private final JsonNode capabilities;
+  private final Progress progress;
+  private final Map<String, @Nullable BundleResult> results = new LinkedHashMap<>();
+  private final Map<String, Incoming> running = new HashMap<>();
+  private final Map<String, Json.Totals> totals = new HashMap<>();
+  private final CompletableFuture<Void> ended = new CompletableFuture<>();
+
+  BackupRun(Path store, List<String> bundles, JsonNode capabilities, Progress progress) {
+    this.store = store;
+    this.capabilities = capabilities;
+    this.progress = progress;
+    bundles.forEach(bundle -> results.put(bundle, null));
+  }
+
+  /** Done when no more callbacks come; failed when the session broke. */
+  CompletableFuture<Void> ended() {
+    return ended;
+  }
+
+  /**
+   * The results in the call's order, after the session was closed. What had not ended is given the
+   * reason, and its files are removed.
+   */
+  List<BundleResult> results(@Nullable Failure broken) throws IOException {
+    Failure reason =
+        broken == null ? new Failure(ErrorCode.IPC.code(), "The bundle was not heard of") : broken;
+    for (Incoming incoming : running.values()) {
+      incoming.discard();
+    }
+    running.clear();
+    List<BundleResult> list = new ArrayList<>();
+    results.forEach((name, result) -> list.add(result == null ? failed(name, reason) : result));
+    return list;
+  }
+
+  private static BundleResult failed(String bundle, Failure reason) {
+    return new BundleResult(bundle, reason.code(), reason.message(), "", 0, 0, 0, 0, List.of());
+  }
+
+  @Override
+  public void onBundleBegin(@Nullable BackupException error, String bundle) {
+    if (error != null) {
+      finish(failed(bundle, Failure.of(error)));
+      return;
+    }
+    if (!results.containsKey(bundle)) {
+      return;
+    }
+    try {
+      running.put(bundle, Incoming.begin(bundle, store.resolve(bundle)));
+      progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
+    } catch (IOException e) {
+      String what = "No snapshot could be begun in \"" + store.resolve(bundle) + "\"";
+      finish(failed(bundle, Failure.of(what, e)));
+    }
+  }
+
+  @Override
+  public void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
+    if (file == null) {
+      Incoming incoming = error == null ? null : running.get(error.bundleName());
+      if (incoming != null) {
+        incoming.fail(Failure.of(error));
+      }
+      return;
+    }
+    try (file) {
+      Incoming incoming = running.get(file.bundleName());
+      if (incoming != null) {
+        incoming.add(file);
+        tell(Kind.FILE, file.bundleName(), file.uri());
+      }
+    }
+  }
+
+  @Override
+  public void onResultReport(String bundle, String report) {
+    totals.put(bundle, Json.totals(report, totals.getOrDefault(bundle, Json.Totals.NONE)));
+    tell(Kind.REPORT, bundle, report);
+  }
+
+  @Override
+  public void onProcess(String bundle, String process) {
+    tell(Kind.PROCESS, bundle, process);
+  }
+
+  @Override
+  public void onBundleEnd(@Nullable BackupException error, String bundle) {
+    Incoming incoming = running.remove(bundle);
+    if (incoming == null) {
+      return; // it could not be begun on this side, and has its result
+    }
+    Json.Totals sums = totals.getOrDefault(bundle, Json.Totals.NONE);
+    boolean partial = error != null && sums.lost() > 0;
+    if (incoming.failure() == null && (error == null || partial)) {
+      publish(incoming, bundle, partial, sums);
+    }
+    Failure failure = incoming.failure();
+    boolean published = failure == null && (error == null || partial);
+    if (failure == null && error != null) {
+      failure = Failure.of(error);
+    }
+    if (!published) {
+      discard(incoming);
+    }
+    finish(
+        new BundleResult(
+            bundle,
+            failure == null ? 0 : failure.code(),
+            failure == null ? "" : failure.message(),
+            published ? incoming.id() : "",
+            incoming.count(),
+            incoming.bytes(),
+            sums.bytesMoved(),
+            sums.bytesShared(),
+            partial ? lost(sums, error) : List.of()));
+  }
+
+  @Override
+  public void onAllBundlesEnd(@Nullable BackupException error) {
+    if (error == null) {
+      ended.complete(null);
+    } else {
+      ended.completeExceptionally(error);
+    }
+  }
+
+  @Override
+  public void onBackupServiceDied() {
+    ended.completeExceptionally(
+        new BackupException(ErrorCode.IPC, "The backup service died during the backup"));
+  }
+
+  private void publish(Incoming incoming, String bundle, boolean partial, Json.Totals sums) {
+    JsonNode entry = null;
+    for (JsonNode candidate : capabilities.path("bundleInfos")) {
+      if (candidate.path("name").asText().equals(bundle)) {
+        entry = candidate;
+      }
+    }
+    try {
+      incoming.publish(entry, Capabilities.device(capabilities), partial, sums);
+    } catch (IOException e) {
+      incoming.fail(Failure.of("The snapshot of \"" + bundle + "\" could not be finished", e));
+    }
+  }
+
+  private static List<String> lost(Json.Totals sums, BackupException error) {
+    return sums.details().isEmpty() ? List.of(Failure.of(error).message()) : sums.details();
+  }
+
+  private void discard(Incoming incoming) {
+    try {
+      incoming.discard();
+    } catch (IOException e) {
+      // The next run of the store removes it; the bundle's own failure matters more.
+      incoming.fail(Failure.of("An unfinished snapshot could not be removed", e));
+    }
+  }
+
+  private void finish(BundleResult result) {
+    results.put(result.bundle(), result);
+    String text = result.succeeded() ? result.snapshot() : result.message();
+    progress.on(
+        new ProgressEvent(
+            Kind.END, result.bundle(), text, result.files(), result.bytes(), result.code()));
+  }
+
+  private void tell(Kind kind, String bundle, String text) {
+    Incoming incoming = running.get(bundle);
+    if (incoming != null) {
+      progress.on(new ProgressEvent(kind, bundle, text, incoming.count(), incoming.bytes(), 0));
+    }
+  }
+}

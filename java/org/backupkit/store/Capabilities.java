@@ -1,0 +1,59 @@
+package org.backupkit.store;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import org.backupkit.BackupService;
+import org.backupkit.Fd;
+import org.backupkit.FileData;
+
+/** The capability file, which a snapshot keeps one entry of and a restore gives back. */
+final class Capabilities {
+  private static final List<String> DEVICE =
+      List.of("deviceType", "systemFullName", "backupVersion");
+
+  private Capabilities() {}
+
+  static JsonNode ask(BackupService service) throws IOException {
+    try (FileData data = Await.value(service.getLocalCapabilities())) {
+      return Json.parse(data.fd().readAllBytes(), "The service's capability file");
+    }
+  }
+
+  /** What a capability file says about the device and not about a bundle. */
+  static ObjectNode device(JsonNode capabilities) {
+    ObjectNode device = Json.object();
+    for (String field : DEVICE) {
+      if (capabilities.has(field)) {
+        device.set(field, capabilities.get(field));
+      }
+    }
+    return device;
+  }
+
+  /** A capability file, without a name, that lists the bundles of these snapshots. */
+  static Fd of(List<ObjectNode> descriptions) throws IOException {
+    ObjectNode file = Json.object();
+    ArrayNode entries = file.putArray("bundleInfos");
+    for (ObjectNode description : descriptions) {
+      if (description.get("device") instanceof ObjectNode device) {
+        file.setAll(device);
+      }
+      if (description.get("capability") instanceof ObjectNode entry) {
+        entries.add(entry);
+      }
+    }
+    Path path = Files.createTempFile("backupkit", ".json");
+    try {
+      Files.write(path, Json.bytes(file));
+      return Fd.open(path, StandardOpenOption.READ);
+    } finally {
+      Files.delete(path);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+package org.backupkit.store;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** What the store does with directories as a whole. */
+final class Directories {
+  private Directories() {}
+
+  /** The entries of a directory, sorted by name. */
+  static List<Path> entries(Path directory) throws IOException {
+    try (Stream<Path> found = Files.list(directory)) {
+      return found.sorted().toList();
+    }
+  }
+
+  /** Removes a directory and all in it, without following links; nothing there is no failure. */
+  static void remove(Path directory) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      return;
+    }
+    Files.walkFileTree(
+        directory,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.delete(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path left, IOException failure)
+              throws IOException {
+            if (failure != null) {
+              throw failure;
+            }
+            Files.delete(left);
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+
+  /** Makes the names in a directory durable: Linux syncs a directory that was opened to read. */
+  static void sync(Path directory) throws IOException {
+    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+}

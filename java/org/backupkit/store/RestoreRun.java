@@ -1,0 +1,262 @@
+package org.backupkit.store;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import org.backupkit.BackupException;
+import org.backupkit.BackupFile;
+import org.backupkit.BackupService;
+import org.backupkit.ErrorCode;
+import org.backupkit.Fd;
+import org.backupkit.FileMeta;
+import org.backupkit.GeneralCallbacks;
+import org.backupkit.SessionRestore;
+import org.backupkit.store.ProgressEvent.Kind;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Feeds snapshots to one restore session. Callbacks come one at a time; a refused request's answer
+ * may come from another thread, so all that touches the state holds this object's lock.
+ *
+ * <p>A bundle whose files cannot be given is never published. When only such bundles run, the
+ * session is given up, which drops what they have staged; the caller opens another one for what had
+ * not begun.
+ */
+final class RestoreRun implements GeneralCallbacks {
+  private static final int WINDOW = 8;
+
+  private final Map<String, Path> snapshots;
+  private final Map<String, Queue<String>> waiting = new HashMap<>();
+  private final Map<String, Set<String>> pending = new HashMap<>();
+  private final Map<String, Long> counts = new HashMap<>();
+  private final Map<String, Long> sizes = new HashMap<>();
+  private final Map<String, Failure> failures = new HashMap<>();
+  private final Map<String, Json.Totals> totals = new HashMap<>();
+  private final Map<String, BundleResult> results = new LinkedHashMap<>();
+  private final Progress progress;
+  private final CompletableFuture<Void> ended = new CompletableFuture<>();
+  private @Nullable SessionRestore session;
+  private boolean gaveUp;
+
+  /** Restores the bundles from these directories, whose files are named by {@code files}. */
+  RestoreRun(
+      Map<String, Path> snapshots,
+      Map<String, ? extends Iterable<String>> files,
+      Progress progress) {
+    this.snapshots = snapshots;
+    this.progress = progress;
+    files.forEach(
+        (bundle, names) -> {
+          Queue<String> queue = new ArrayDeque<>();
+          names.forEach(queue::add);
+          waiting.put(bundle, queue);
+        });
+  }
+
+  /**
+   * Restores what it can. A bundle without a result is one to try again in another session; there
+   * is a result at least for one.
+   *
+   * @throws BackupException when the session could not be opened or refused the bundles
+   */
+  Map<String, BundleResult> restore(BackupService service, Fd capabilities) throws IOException {
+    Failure broken = new Failure(ErrorCode.IPC.code(), "The bundle was not heard of");
+    try (SessionRestore opened = new SessionRestore(service, this)) {
+      synchronized (this) {
+        session = opened;
+      }
+      Await.value(opened.appendBundles(capabilities, List.copyOf(snapshots.keySet())));
+      try {
+        Await.value(ended);
+      } catch (BackupException e) {
+        broken = Failure.of(e);
+      }
+    }
+    synchronized (this) {
+      failures.forEach((bundle, failure) -> results.putIfAbsent(bundle, result(bundle, failure)));
+      return gaveUp ? Map.copyOf(results) : failAll(broken);
+    }
+  }
+
+  /** The results, with this failure for each bundle that has none. */
+  synchronized Map<String, BundleResult> failAll(Failure failure) {
+    snapshots.keySet().forEach(bundle -> results.putIfAbsent(bundle, result(bundle, failure)));
+    return Map.copyOf(results);
+  }
+
+  @Override
+  public synchronized void onBundleBegin(@Nullable BackupException error, String bundle) {
+    if (error != null) {
+      finish(bundle, Failure.of(error));
+    } else if (waiting.containsKey(bundle) && !ended.isDone()) {
+      progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
+      pending.put(bundle, new HashSet<>());
+      for (int i = 0; i < WINDOW; i++) {
+        askNext(bundle);
+      }
+    }
+  }
+
+  @Override
+  public synchronized void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
+    if (file == null) {
+      if (error != null && error.bundleName() != null) {
+        fail(error.bundleName(), Failure.of(error));
+      }
+      return;
+    }
+    try (file) {
+      fill(file);
+    }
+    String bundle = file.bundleName();
+    Set<String> asked = pending.get(bundle);
+    if (asked == null || !asked.remove(file.uri()) || failures.containsKey(bundle)) {
+      return;
+    }
+    askNext(bundle);
+    if (asked.isEmpty()) {
+      send(bundle, session().publishFile(new FileMeta(bundle, "")));
+    }
+  }
+
+  @Override
+  public synchronized void onResultReport(String bundle, String report) {
+    totals.put(bundle, Json.totals(report, totals.getOrDefault(bundle, Json.Totals.NONE)));
+    tell(Kind.REPORT, bundle, report);
+  }
+
+  @Override
+  public synchronized void onProcess(String bundle, String process) {
+    tell(Kind.PROCESS, bundle, process);
+  }
+
+  @Override
+  public synchronized void onBundleEnd(@Nullable BackupException error, String bundle) {
+    Failure failure = failures.get(bundle);
+    if (failure == null && error != null) {
+      failure = Failure.of(error);
+    }
+    pending.remove(bundle);
+    finish(bundle, failure);
+    giveUpIfStuck();
+  }
+
+  @Override
+  public void onAllBundlesEnd(@Nullable BackupException error) {
+    if (error == null) {
+      ended.complete(null);
+    } else {
+      ended.completeExceptionally(error);
+    }
+  }
+
+  @Override
+  public void onBackupServiceDied() {
+    ended.completeExceptionally(
+        new BackupException(ErrorCode.IPC, "The backup service died during the restore"));
+  }
+
+  private SessionRestore session() {
+    if (session == null) {
+      throw new IllegalStateException("No session");
+    }
+    return session;
+  }
+
+  private void askNext(String bundle) {
+    Queue<String> queue = waiting.get(bundle);
+    Set<String> asked = pending.get(bundle);
+    String uri = queue == null ? null : queue.poll();
+    if (uri != null && asked != null) {
+      asked.add(uri);
+      send(bundle, session().getFileHandle(new FileMeta(bundle, uri)));
+    }
+  }
+
+  /** A request that is refused fails its bundle. */
+  private void send(String bundle, CompletableFuture<Void> request) {
+    CompletableFuture<Void> watched =
+        request.whenComplete(
+            (nothing, error) -> {
+              if (error instanceof BackupException refused) {
+                fail(bundle, Failure.of(refused));
+              } else if (error != null) {
+                fail(bundle, new Failure(ErrorCode.UNKNOWN.code(), error.toString()));
+              }
+            });
+    watched.exceptionally(error -> null); // seen to above
+  }
+
+  private void fill(BackupFile file) {
+    String bundle = file.bundleName();
+    Path snapshot = snapshots.get(bundle);
+    if (snapshot == null || failures.containsKey(bundle)) {
+      return;
+    }
+    Path source = snapshot.resolve(file.uri());
+    try {
+      long bytes = file.fd().copyFrom(source);
+      counts.merge(bundle, 1L, Long::sum);
+      sizes.merge(bundle, bytes, Long::sum);
+      tell(Kind.FILE, bundle, file.uri());
+    } catch (IOException e) {
+      fail(bundle, Failure.of("\"" + source + "\" could not be given to the service", e));
+    }
+  }
+
+  private synchronized void fail(String bundle, Failure failure) {
+    if (!results.containsKey(bundle)) {
+      failures.putIfAbsent(bundle, failure);
+      giveUpIfStuck();
+    }
+  }
+
+  private void giveUpIfStuck() {
+    if (!pending.isEmpty() && failures.keySet().containsAll(pending.keySet()) && !ended.isDone()) {
+      gaveUp = true;
+      ended.complete(null);
+    }
+  }
+
+  private void finish(String bundle, @Nullable Failure failure) {
+    BundleResult result = result(bundle, failure);
+    if (results.putIfAbsent(bundle, result) == null) {
+      progress.on(
+          new ProgressEvent(
+              Kind.END,
+              bundle,
+              result.succeeded() ? result.snapshot() : result.message(),
+              result.files(),
+              result.bytes(),
+              result.code()));
+    }
+  }
+
+  private BundleResult result(String bundle, @Nullable Failure failure) {
+    Json.Totals sums = totals.getOrDefault(bundle, Json.Totals.NONE);
+    Path snapshot = snapshots.get(bundle);
+    return new BundleResult(
+        bundle,
+        failure == null ? 0 : failure.code(),
+        failure == null ? "" : failure.message(),
+        snapshot == null ? "" : snapshot.getFileName().toString(),
+        counts.getOrDefault(bundle, 0L),
+        sizes.getOrDefault(bundle, 0L),
+        sums.bytesMoved(),
+        sums.bytesShared(),
+        List.of());
+  }
+
+  private void tell(Kind kind, String bundle, String text) {
+    long count = counts.getOrDefault(bundle, 0L);
+    progress.on(new ProgressEvent(kind, bundle, text, count, sizes.getOrDefault(bundle, 0L), 0));
+  }
+}

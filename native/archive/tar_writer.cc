@@ -1,0 +1,136 @@
+#include "native/archive/tar_writer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "native/base/syscall.h"
+
+namespace backupkit {
+namespace {
+
+constexpr size_t kBufferSize = size_t{1} << 20U;
+
+}  // namespace
+
+TarWriter::TarWriter(UniqueFd out)
+    : out_(std::move(out)), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kBufferSize)) {}
+
+Result<void> TarWriter::add(const Entry& entry) {
+  if (entry.size != 0) {
+    return failure(Code::kInvalidArgument, "\"" + entry.path + "\" is added without its content");
+  }
+  return start(entry);
+}
+
+Result<std::string> TarWriter::add_file(const Entry& entry, BorrowedFd content) {
+  if (entry.type != EntryType::kFile) {
+    return failure(Code::kInvalidArgument, "\"" + entry.path + "\" is no file");
+  }
+  if (auto started = start(entry); !started) return failure(started.error());
+  int read_errno = 0;
+  const auto copied = copy_in(content, entry.size, read_errno);
+  if (!copied) return failure(copied.error());
+  std::string hash = content_hash_.finish();
+  const uint64_t missing = entry.size - *copied;
+  if (auto filled = append_zeros(missing + tar_padding(entry.size)); !filled) {
+    return failure(filled.error());
+  }
+  if (missing == 0) return hash;
+  const char* why =
+      read_errno != 0 ? "\" could not be read" : "\" became shorter while it was read";
+  return failure(Error{Code::kPackFailed, read_errno, "\"" + entry.path + why});
+}
+
+Result<void> TarWriter::finish() {
+  if (auto open = check_open(); !open) return open;
+  if (auto filled = append_zeros(2 * kTarBlock); !filled) return filled;
+  if (auto flushed = flush(); !flushed) return flushed;
+  finished_ = true;
+  digest_ = archive_hash_.finish();
+  return {};
+}
+
+Result<void> TarWriter::check_open() const {
+  if (broken_) return failure(*broken_);
+  if (finished_) return failure(Code::kNotPermitted, "the archive is finished");
+  return {};
+}
+
+Result<void> TarWriter::start(const Entry& entry) {
+  if (auto open = check_open(); !open) return open;
+  std::string header;
+  if (auto encoded = encode_header(entry, header); !encoded) return encoded;
+  ++entries_;
+  return append({reinterpret_cast<const uint8_t*>(header.data()), header.size()});
+}
+
+std::span<uint8_t> TarWriter::room() { return {buffer_.get() + used_, kBufferSize - used_}; }
+
+Result<void> TarWriter::append(std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    if (used_ == kBufferSize) {
+      if (auto flushed = flush(); !flushed) return flushed;
+    }
+    const size_t count = std::min(bytes.size(), room().size());
+    std::memcpy(room().data(), bytes.data(), count);
+    bytes = bytes.subspan(count);
+    used_ += count;
+    size_ += count;
+  }
+  return {};
+}
+
+Result<void> TarWriter::append_zeros(uint64_t count) {
+  while (count > 0) {
+    if (used_ == kBufferSize) {
+      if (auto flushed = flush(); !flushed) return flushed;
+    }
+    const size_t some = static_cast<size_t>(std::min<uint64_t>(count, room().size()));
+    std::memset(room().data(), 0, some);
+    count -= some;
+    used_ += some;
+    size_ += some;
+  }
+  return {};
+}
+
+Result<uint64_t> TarWriter::copy_in(BorrowedFd content, uint64_t size, int& read_errno) {
+  uint64_t copied = 0;
+  while (copied < size) {
+    if (used_ == kBufferSize) {
+      if (auto flushed = flush(); !flushed) return failure(flushed.error());
+    }
+    const auto most = static_cast<size_t>(std::min<uint64_t>(size - copied, room().size()));
+    const auto target = room().first(most);
+    const ssize_t got = retry([&] { return ::read(content.get(), target.data(), target.size()); });
+    if (got < 0) read_errno = errno;
+    if (got <= 0) break;
+    const auto count = static_cast<size_t>(got);
+    content_hash_.update(target.first(count));
+    copied += count;
+    used_ += count;
+    size_ += count;
+  }
+  return copied;
+}
+
+Result<void> TarWriter::flush() {
+  std::span<const uint8_t> left(buffer_.get(), used_);
+  archive_hash_.update(left);
+  while (!left.empty()) {
+    const ssize_t put = retry([&] { return ::write(out_.get(), left.data(), left.size()); });
+    if (put <= 0) {
+      broken_ = Error::from_errno(put < 0 ? errno : EIO, "writing an archive");
+      return failure(*broken_);
+    }
+    left = left.subspan(static_cast<size_t>(put));
+  }
+  used_ = 0;
+  return {};
+}
+
+}  // namespace backupkit

@@ -1,0 +1,67 @@
+// Writes an archive (the grammar is in tar_header.h) from its begin to its end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+#include "native/archive/tar_header.h"
+#include "native/base/hash.h"
+
+namespace backupkit {
+
+// Collects headers and content in one buffer and writes it in large pieces. Not for two threads.
+// After an error of the archive's own descriptor every call fails with it. An error of one file's
+// content leaves the archive well-formed, and the writer can go on.
+class TarWriter {
+ public:
+  // Writes to `out` from its position. The buffer is 1 MiB.
+  explicit TarWriter(UniqueFd out);
+
+  // Adds an entry without content; its size must be 0.
+  [[nodiscard]] Result<void> add(const Entry& entry);
+
+  // Adds a file with the entry.size bytes that `content` has from its position on. Gives their
+  // hash. Error kPackFailed: `content` ended early (sys_errno 0) or could not be read (sys_errno
+  // says why); zeros stand for what is missing, the entry is in the archive and counts.
+  [[nodiscard]] Result<std::string> add_file(const Entry& entry, BorrowedFd content);
+
+  // Writes the end of the archive. Nothing can be added afterwards.
+  [[nodiscard]] Result<void> finish();
+
+  // Bytes of the archive so far, those still in the buffer included.
+  [[nodiscard]] uint64_t size() const { return size_; }
+  [[nodiscard]] uint64_t entries() const { return entries_; }
+
+  // The hash of the whole archive; "" before finish().
+  [[nodiscard]] const std::string& digest() const { return digest_; }
+
+  // Gives the descriptor back. What finish() has not written is lost.
+  [[nodiscard]] UniqueFd release() { return std::move(out_); }
+
+ private:
+  [[nodiscard]] Result<void> check_open() const;
+  [[nodiscard]] Result<void> start(const Entry& entry);
+  [[nodiscard]] Result<void> append(std::span<const uint8_t> bytes);
+  [[nodiscard]] Result<void> append_zeros(uint64_t count);
+  [[nodiscard]] Result<uint64_t> copy_in(BorrowedFd content, uint64_t size, int& read_errno);
+  [[nodiscard]] std::span<uint8_t> room();
+  [[nodiscard]] Result<void> flush();
+
+  UniqueFd out_;
+  std::unique_ptr<uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): never initialised
+  size_t used_ = 0;
+  uint64_t size_ = 0;
+  uint64_t entries_ = 0;
+  bool finished_ = false;
+  std::optional<Error> broken_;
+  Hasher archive_hash_;
+  Hasher content_hash_;
+  std::string digest_;
+};
+
+}  // namespace backupkit

@@ -1,0 +1,38 @@
+#include "native/base/hash.h"
+
+#define XXH_INLINE_ALL  // header-only: no library to install on a target
+#include <xxhash.h>
+
+#include <array>
+
+namespace backupkit {
+
+struct Hasher::State {
+  alignas(64) XXH3_state_t xxh3;
+};
+
+Hasher::Hasher() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->xxh3); }
+Hasher::~Hasher() = default;
+
+void Hasher::update(std::span<const uint8_t> bytes) {
+  XXH3_128bits_update(&state_->xxh3, bytes.data(), bytes.size());
+}
+
+std::string Hasher::finish() {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state_->xxh3));
+  XXH3_128bits_reset(&state_->xxh3);
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text = "xxh3:";
+  for (const unsigned char byte : canonical.digest) {
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
+  return text;
+}
+
+uint64_t hash64(std::span<const uint8_t> bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+}  // namespace backupkit

@@ -1,0 +1,31 @@
+// XXH3-128 as BackupKit writes it: "xxh3:" and 32 lower-case hex digits of the canonical form.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace backupkit {
+
+// A running hash. Cheap to reset and reuse.
+class Hasher {
+ public:
+  Hasher();
+  ~Hasher();
+  Hasher(const Hasher&) = delete;
+  Hasher& operator=(const Hasher&) = delete;
+
+  void update(std::span<const uint8_t> bytes);
+  // The hash of everything since the start or the last finish(); starts anew.
+  [[nodiscard]] std::string finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// XXH3-64 of `bytes` under `seed`.
+[[nodiscard]] uint64_t hash64(std::span<const uint8_t> bytes, uint64_t seed);
+
+}  // namespace backupkit

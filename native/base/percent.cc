@@ -1,0 +1,108 @@
+#include "native/base/percent.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace backupkit {
+namespace {
+
+uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
+
+bool continues(std::string_view text, size_t i) {
+  return i < text.size() && (byte_at(text, i) & 0xC0U) == 0x80U;
+}
+
+// The least and greatest second byte behind a leading byte of three or four (Unicode, table 3-7).
+bool second_fits(uint8_t first, uint8_t second) {
+  if (first == 0xE0) return second >= 0xA0;
+  if (first == 0xED) return second <= 0x9F;
+  if (first == 0xF0) return second >= 0x90;
+  if (first == 0xF4) return second <= 0x8F;
+  return true;
+}
+
+// The length of the valid UTF-8 sequence at `i`, or 0.
+size_t sequence_length(std::string_view text, size_t i) {
+  const uint8_t first = byte_at(text, i);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  for (size_t k = 1; k < length; ++k) {
+    if (!continues(text, i + k)) return 0;
+  }
+  return second_fits(first, byte_at(text, i + 1)) ? length : 0;
+}
+
+// The length of what may stand for itself at `i`, or 0 when that byte must be encoded.
+size_t plain_length(std::string_view text, size_t i) {
+  const uint8_t byte = byte_at(text, i);
+  if (byte < 0x20 || byte == 0x7F || byte == '%' || byte == ';') return 0;
+  return sequence_length(text, i);
+}
+
+int digit_value(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  return -1;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = sequence_length(text, i);
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
+bool needs_percent(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = plain_length(text, i);
+    if (length == 0) return true;
+    i += length;
+  }
+  return false;
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = plain_length(text, i);
+    if (length > 0) {
+      encoded += text.substr(i, length);
+      i += length;
+      continue;
+    }
+    const uint8_t byte = byte_at(text, i++);
+    encoded += '%';
+    encoded += kDigits[byte >> 4U];
+    encoded += kDigits[byte & 15U];
+  }
+  return encoded;
+}
+
+Result<std::string> percent_decode(std::string_view text) {
+  std::string decoded;
+  decoded.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    const int high = text.size() - i > 2 ? digit_value(text[i + 1]) : -1;
+    const int low = high >= 0 ? digit_value(text[i + 2]) : -1;
+    if (low < 0) return failure(Code::kInvalidArgument, "a % without two hex digits behind it");
+    const int byte = high * 16 + low;
+    if (byte == 0) return failure(Code::kInvalidArgument, "an encoded NUL in a name");
+    decoded += static_cast<char>(byte);
+    i += 2;
+  }
+  return decoded;
+}
+
+}  // namespace backupkit

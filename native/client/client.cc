@@ -1,0 +1,171 @@
+#include "backupkit/client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "native/base/syscall.h"
+#include "native/io/process.h"
+#include "native/io/tmpfile.h"
+#include "native/io/unix_socket.h"
+#include "native/protocol/wire.h"
+
+namespace backupkit {
+namespace {
+
+Error broken(std::string_view why) {
+  return {Code::kIpc, 0, "backup service: " + std::string(why)};
+}
+
+Result<void> send_frame(std::mutex& sending, BorrowedFd socket, const Frame& frame) {
+  std::vector<BorrowedFd> fds;
+  fds.reserve(frame.fds.size());
+  for (const auto& fd : frame.fds) fds.push_back(fd.borrow());
+  const Bytes bytes = encode(frame);
+  const std::scoped_lock lock(sending);
+  for (;;) {
+    auto sent = send_message(socket, bytes, fds);
+    if (!sent && sent.error().code == Code::kClosed)
+      return failure(broken("the connection is closed"));
+    if (!sent) return failure(sent.error().in("backup service"));
+    if (*sent) return {};
+    pollfd writable{socket.get(), POLLOUT, 0};
+    if (retry([&] { return ::poll(&writable, 1, -1); }) < 0) return errno_failure("poll");
+  }
+}
+
+Result<UniqueFd> sealed_copy(BorrowedFd file) {
+  auto bytes = read_file(file, kMaxListBytes);
+  if (!bytes) return failure(Code::kInvalidArgument, bytes.error().in("capability file").message());
+  return sealed_memfd("capabilities", *bytes);
+}
+
+FrameBuilder request_frame(FrameType type, uint32_t request) {
+  FrameBuilder builder(type);
+  builder.number(request);
+  return builder;
+}
+
+}  // namespace
+
+struct Client::Service {
+  Child process;
+};
+
+Client::Client(UniqueFd socket, std::unique_ptr<Service> service)
+    : socket_(std::move(socket)), service_(std::move(service)) {}
+
+Client::~Client() {
+  socket_.reset();
+  // The service sees the end of the connection and ends by itself.
+  if (service_) (void)reap(service_->process);
+}
+
+Result<std::unique_ptr<Client>> Client::connect(const std::string& path) {
+  auto socket = connect_seqpacket(path);
+  if (!socket) {
+    Error error = socket.error().in("backup service at '" + path + "'");
+    error.code = Code::kIpc;
+    return failure(std::move(error));
+  }
+  std::unique_ptr<Client> client(new Client(std::move(*socket), nullptr));
+  if (auto greeted = client->greet(); !greeted) return failure(greeted.error());
+  return client;
+}
+
+Result<std::unique_ptr<Client>> Client::embed(const std::string& backupd, const std::string& root) {
+  auto pair = seqpacket_pair();
+  if (!pair) return failure(pair.error());
+  auto child = spawn(backupd, {"--embedded", "--root", root}, pair->second.borrow());
+  if (!child) return failure(child.error().in("start of '" + backupd + "'"));
+  pair->second.reset();
+  auto service = std::make_unique<Service>(Service{std::move(*child)});
+  std::unique_ptr<Client> client(new Client(std::move(pair->first), std::move(service)));
+  if (auto greeted = client->greet(); !greeted) return failure(greeted.error());
+  return client;
+}
+
+Result<void> Client::greet() {
+  auto hello = FrameBuilder(FrameType::kHello).number(kWireVersion).build();
+  // A service that refused has closed already; its reason is still to be read.
+  auto sent = send_frame(sending_, socket_.borrow(), hello);
+  auto batch = await();
+  if (!batch) return failure(batch.error());
+  if (!*batch) return sent ? failure(broken("ended before its welcome")) : sent;
+  auto frames = decode_message((*batch)->frames, std::move((*batch)->fds));
+  if (!frames || frames->empty()) return failure(broken("sent no welcome"));
+  ByteReader reader(frames->front().body);
+  const auto first = reader.get<uint32_t>();
+  if (frames->front().type == FrameType::kReply) {
+    if (auto reason = read_error(reader)) return failure(*reason);
+  }
+  if (frames->front().type != FrameType::kWelcome || first != kWireVersion) {
+    return failure(broken("speaks another version"));
+  }
+  service_pid_ = reader.get<int32_t>();
+  return {};
+}
+
+Result<std::optional<EventBatch>> Client::await() {
+  Incoming incoming;
+  auto receipt = receive_message(socket_.borrow(), incoming);
+  if (!receipt) return failure(receipt.error());
+  if (*receipt != Receipt::kMessage) return std::nullopt;
+  if (incoming.truncated) {
+    return failure(
+        Code::kOutOfMemory,
+        "no descriptor is free for a file of the backup: close files or raise the limit");
+  }
+  return EventBatch{std::move(incoming.bytes), std::move(incoming.fds)};
+}
+
+void Client::shut_down() {
+  // Fails when the peer has closed before: the aim is reached.
+  (void)::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+Result<void> Client::capabilities(uint32_t request) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kCapabilities, request).build());
+}
+
+Result<void> Client::open_session(uint32_t request, uint8_t kind) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kOpenSession, request).number(kind).build());
+}
+
+Result<void> Client::append(uint32_t request, std::span<const uint8_t> list,
+                            BorrowedFd capability_file) {
+  auto builder = request_frame(FrameType::kAppend, request);
+  auto sealed = sealed_memfd("bundles", list);
+  if (!sealed) return failure(sealed.error());
+  builder.fd(std::move(*sealed));
+  if (capability_file.is_open()) {
+    auto copy = sealed_copy(capability_file);
+    if (!copy) return failure(copy.error());
+    builder.fd(std::move(*copy));
+  }
+  return send_frame(sending_, socket_.borrow(), builder.build());
+}
+
+Result<void> Client::file_handle(uint32_t request, const std::string& bundle,
+                                 const std::string& uri) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kFileHandle, request).text(bundle).text(uri).build());
+}
+
+Result<void> Client::publish(uint32_t request, const std::string& bundle, const std::string& uri) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kPublish, request).text(bundle).text(uri).build());
+}
+
+Result<void> Client::release(uint32_t request) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kRelease, request).build());
+}
+
+Result<void> Client::settle(uint64_t sequence, uint8_t outcome) {
+  return send_frame(sending_, socket_.borrow(),
+                    FrameBuilder(FrameType::kSettle).number(sequence).number(outcome).build());
+}
+
+}  // namespace backupkit

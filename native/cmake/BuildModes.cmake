@@ -1,0 +1,45 @@
+# What every target of ours is built with; no global flags.
+option(BACKUPKIT_WERROR "Warnings are errors" OFF)
+option(BACKUPKIT_TESTS "Build the C++ tests (needs GoogleTest)" ON)
+set(BACKUPKIT_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined")
+set(BACKUPKIT_JNI_INCLUDE "" CACHE PATH "A JDK's include folder; empty: no Java bridge")
+
+add_library(backupkit_options INTERFACE)
+target_compile_features(backupkit_options INTERFACE cxx_std_23)
+target_include_directories(backupkit_options INTERFACE ${PROJECT_SOURCE_DIR}
+                                                       ${PROJECT_SOURCE_DIR}/include)
+target_compile_definitions(
+  backupkit_options
+  INTERFACE _FILE_OFFSET_BITS=64 _TIME_BITS=64
+            $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2> $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
+target_compile_options(
+  backupkit_options
+  INTERFACE -fvisibility=hidden -fstack-protector-strong $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror>
+            -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Wcast-qual
+            -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough)
+target_link_options(backupkit_options INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
+if(BACKUPKIT_SANITIZE)
+  target_compile_options(backupkit_options INTERFACE -fsanitize=${BACKUPKIT_SANITIZE}
+                                                     -fno-sanitize-recover=all)
+  target_link_options(backupkit_options INTERFACE -fsanitize=${BACKUPKIT_SANITIZE})
+endif()
+
+# One layer: a static library that sees the layers named in DEPENDS and nothing above them.
+function(backupkit_layer name)
+  cmake_parse_arguments(LAYER "" "" "SOURCES;DEPENDS" ${ARGN})
+  list(TRANSFORM LAYER_SOURCES PREPEND native/${name}/)
+  add_library(backupkit_${name} STATIC ${LAYER_SOURCES})
+  set_target_properties(backupkit_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  list(TRANSFORM LAYER_DEPENDS PREPEND backupkit_)
+  target_link_libraries(backupkit_${name} PUBLIC ${LAYER_DEPENDS} backupkit_options)
+  target_compile_options(backupkit_${name} PRIVATE -Wsign-conversion)
+endfunction()
+
+# tests/native/<name>_test.cc as the ctest <name>, linked with the layers named after it.
+function(backupkit_test name)
+  add_executable(${name}_test tests/native/${name}_test.cc)
+  list(TRANSFORM ARGN PREPEND backupkit_ OUTPUT_VARIABLE layers)
+  target_link_libraries(${name}_test PRIVATE ${layers} GTest::gtest_main backupkit_options)
+  add_test(NAME ${name} COMMAND ${name}_test)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,14 @@
+// The backup of one bundle: walks its sandbox, packs what is small, passes what is big.
+#pragma once
+
+#include "native/extension/link.h"
+#include "native/extension/settings.h"
+
+namespace backupkit {
+
+// Sends every part, every big file, manage.json and the report. `sandbox` is the bundle's top
+// directory. Error: the backup is not complete; the message says why and names the entry. Error
+// kClosed: the service has gone.
+[[nodiscard]] Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Link& link);
+
+}  // namespace backupkit

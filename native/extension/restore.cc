@@ -1,0 +1,268 @@
+#include "native/extension/restore.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "native/archive/tar_reader.h"
+#include "native/base/hash.h"
+#include "native/base/syscall.h"
+#include "native/extension/unpack.h"
+#include "native/io/tmpfile.h"
+#include "native/manifest/index.h"
+
+namespace backupkit {
+namespace {
+
+constexpr const char* kIndexName = "manage.json";
+constexpr size_t kMaxIndexBytes = 256U << 20;
+constexpr size_t kMaxFiles = 1'000'000;
+
+class Restore {
+ public:
+  Restore(BorrowedFd sandbox, const Settings& settings, Link& link)
+      : sandbox_(sandbox), settings_(settings), link_(link) {}
+
+  Result<void> run();
+
+ private:
+  Result<void> receive_all();
+  Result<void> give_handle(const std::string& uri);
+  Result<void> make_handle(const std::string& uri);
+  Result<bool> publish(uint32_t request, const std::string& uri);
+  Result<void> check_published(const std::string& uri);
+  Result<void> check_all();
+  Result<void> check_item(const IndexItem& item);
+  Result<std::string> hash_of(BorrowedFd file, uint64_t size, const std::string& name);
+  Result<void> apply();
+  Result<void> unpack_part(const IndexItem& item, Unpacker& unpacker);
+  static Result<void> place_big(const IndexItem& item, BorrowedFd file, Unpacker& unpacker);
+  Result<void> send_report(uint64_t entries);
+
+  BorrowedFd sandbox_;
+  const Settings& settings_;
+  Link& link_;
+  std::map<std::string, UniqueFd> files_;  // by uri; ours are read-only
+  std::vector<IndexItem> index_;
+  Hasher hasher_;
+  uint64_t bytes_unpacked_ = 0;
+  uint64_t bytes_linked_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+Result<void> Restore::run() {
+  if (auto received = receive_all(); !received) return received;
+  if (auto checked = check_all(); !checked) return checked;
+  return apply();
+}
+
+Result<void> Restore::receive_all() {
+  for (;;) {
+    auto frame = link_.next();
+    if (!frame) return failure(frame.error());
+    ByteReader reader(frame->body);
+    if (frame->type == FrameType::kHandle) {
+      const auto uri = reader.get_text(kMaxNameText);
+      if (auto given = give_handle(uri); !given) return given;
+    } else if (frame->type == FrameType::kPublishFile) {
+      const auto request = reader.get<uint32_t>();
+      auto complete = publish(request, reader.get_text(kMaxNameText));
+      if (!complete) return failure(complete.error());
+      if (*complete) return {};
+    }
+  }
+}
+
+Result<void> Restore::give_handle(const std::string& uri) {
+  auto made = make_handle(uri);
+  if (made || made.error().code == Code::kClosed) return made;
+  return link_.send_file_error(uri, made.error());
+}
+
+Result<void> Restore::make_handle(const std::string& uri) {
+  if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
+  auto file = unnamed_file(sandbox_);
+  if (!file) return failure(file.error().in("a file for '" + uri + "'"));
+  auto kept = reopen_readonly(file->borrow());
+  if (!kept) return failure(kept.error().in("a file for '" + uri + "'"));
+  UniqueFd manifest(::memfd_create("manifest", MFD_CLOEXEC));
+  if (!manifest.is_open()) return errno_failure("a manifest for '" + uri + "'");
+  files_[uri] = std::move(*kept);
+  std::vector<UniqueFd> fds;
+  fds.push_back(std::move(*file));
+  fds.push_back(std::move(manifest));
+  auto sent = link_.send_file(uri, std::move(fds));
+  if (!sent) return failure(sent.error());
+  return {};
+}
+
+// True when everything is published; a refusal goes to the one who asked.
+Result<bool> Restore::publish(uint32_t request, const std::string& uri) {
+  Result<void> checked;
+  if (!uri.empty()) {
+    checked = check_published(uri);
+  } else {
+    for (const auto& [name, file] : files_) {
+      if (checked = check_published(name); !checked) break;
+    }
+  }
+  std::optional<Error> refusal;
+  if (!checked) refusal = checked.error();
+  if (auto told = link_.published(request, refusal); !told) return failure(told.error());
+  return uri.empty() && !refusal;
+}
+
+Result<void> Restore::check_published(const std::string& uri) {
+  const auto found = files_.find(uri);
+  if (found == files_.end()) {
+    return failure(Code::kInvalidArgument, "'" + uri + "' was never asked for");
+  }
+  auto written = has_writers(found->second.borrow());
+  if (!written) return failure(written.error().in("'" + uri + "'"));
+  if (*written) {
+    return failure(Code::kNotPermitted, "'" + uri + "' is still open for writing: close it first");
+  }
+  return {};
+}
+
+Result<void> Restore::check_all() {
+  const auto found = files_.find(kIndexName);
+  if (found == files_.end()) {
+    return failure(Code::kUnpackFailed, "manage.json is missing: hand it over, too");
+  }
+  auto bytes = read_file(found->second.borrow(), kMaxIndexBytes);
+  if (!bytes) return failure(bytes.error().in(kIndexName));
+  auto items = read_index(std::string(bytes->begin(), bytes->end()));
+  if (!items) return failure(items.error().in(kIndexName));
+  index_ = std::move(*items);
+  uint64_t checked = 0;
+  for (const auto& item : index_) {
+    if (auto good = check_item(item); !good) return good;
+    if (auto told = link_.progress("verify", ++checked, 0); !told) return told;
+  }
+  return {};
+}
+
+Result<void> Restore::check_item(const IndexItem& item) {
+  const auto found = files_.find(item.file_name);
+  const std::string name = "'" + item.file_name + "'";
+  if (found == files_.end()) {
+    return failure(Code::kUnpackFailed, name + " is listed in manage.json and was not handed over");
+  }
+  struct stat state{};
+  if (::fstat(found->second.get(), &state) != 0) return errno_failure(name);
+  if (static_cast<uint64_t>(state.st_size) != item.size) {
+    return failure(Code::kUnpackFailed, name + " has " + std::to_string(state.st_size) +
+                                            " bytes and should have " + std::to_string(item.size));
+  }
+  if (item.hash.empty()) return {};
+  auto hash = hash_of(found->second.borrow(), item.size, item.file_name);
+  if (!hash) return failure(hash.error());
+  if (*hash == item.hash) return {};
+  return failure(Code::kUnpackFailed, name + " is damaged: its hash is not that of manage.json" +
+                                          (item.is_big_file ? " (holds '" + item.path + "')" : ""));
+}
+
+Result<std::string> Restore::hash_of(BorrowedFd file, uint64_t size, const std::string& name) {
+  Bytes buffer(1U << 20);
+  for (uint64_t at = 0; at < size;) {
+    const auto got = retry([&] {
+      return ::pread(file.get(), buffer.data(), buffer.size(), static_cast<int64_t>(at));
+    });
+    if (got < 0) return errno_failure("read of '" + name + "'");
+    if (got == 0) return failure(Code::kUnpackFailed, "'" + name + "' became shorter");
+    hasher_.update(std::span(buffer).first(static_cast<size_t>(got)));
+    at += static_cast<uint64_t>(got);
+  }
+  return hasher_.finish();
+}
+
+Result<void> Restore::apply() {
+  auto unpacker = Unpacker::make(sandbox_);
+  if (!unpacker) return failure(unpacker.error());
+  for (const auto& item : index_) {
+    if (item.is_big_file) continue;
+    if (auto unpacked = unpack_part(item, *unpacker); !unpacked) return unpacked;
+  }
+  for (const auto& item : index_) {
+    if (!item.is_big_file) continue;
+    auto placed = place_big(item, files_.at(item.file_name).borrow(), *unpacker);
+    if (!placed) return placed;
+    bytes_linked_ += item.size;
+  }
+  if (auto finished = unpacker->finish(); !finished) return finished;
+  if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
+  return send_report(unpacker->entries());
+}
+
+Result<void> Restore::unpack_part(const IndexItem& item, Unpacker& unpacker) {
+  TarReader reader(files_.at(item.file_name).borrow(), item.size);
+  uint64_t entries = 0;
+  for (;;) {
+    auto entry = reader.next();
+    if (!entry) return failure(entry.error().in(item.file_name));
+    if (!*entry) break;
+    if (auto put = unpacker.put(**entry, reader); !put) {
+      return failure(put.error().in(item.file_name));
+    }
+    ++entries;
+    bytes_unpacked_ += (*entry)->size;
+    // The result stands when the service has gone meanwhile: the sandbox is finished all the same.
+    (void)link_.progress("unpack", unpacker.entries(), bytes_unpacked_);
+  }
+  if (item.entries == entries || item.entries == 0) return {};
+  return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +
+                                          " entries and should have " +
+                                          std::to_string(item.entries));
+}
+
+Result<void> Restore::place_big(const IndexItem& item, BorrowedFd file, Unpacker& unpacker) {
+  Entry entry;
+  entry.path = item.path;
+  entry.type = EntryType::kFile;
+  entry.mode = item.mode & 07777U;
+  entry.uid = item.uid;
+  entry.gid = item.gid;
+  entry.size = item.size;
+  entry.mtime = item.modification;
+  if (auto put = unpacker.put_file(entry, file); !put) return put;
+  for (const auto& name : item.links) {
+    Entry link = entry;
+    link.path = name;
+    link.type = EntryType::kHardLink;
+    link.link_target = item.path;
+    if (auto put = unpacker.put_link(link); !put) return put;
+  }
+  return {};
+}
+
+Result<void> Restore::send_report(uint64_t entries) {
+  using nlohmann::json;
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+  const json count = {{"type", "CountInfo"},
+                      {"infos", json::array({{{"backupType", "full"},
+                                              {"successCount", entries},
+                                              {"duplicateCount", 0},
+                                              {"failedCount", 0},
+                                              {"details", json::array()}}})}};
+  const json totals = {{"type", "Totals"},
+                       {"stored", entries},
+                       {"bytes", bytes_unpacked_ + bytes_linked_},
+                       {"bytesMoved", bytes_unpacked_},
+                       {"bytesShared", bytes_linked_},
+                       {"seconds", spent.count()}};
+  const json report = {{"resultInfo", json::array({count, totals})}};
+  return link_.report(report.dump());
+}
+
+}  // namespace
+
+Result<void> restore(BorrowedFd sandbox, const Settings& settings, Link& link) {
+  return Restore(sandbox, settings, link).run();
+}
+
+}  // namespace backupkit

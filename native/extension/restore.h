@@ -1,0 +1,15 @@
+// The restore of one bundle: receives its files, checks them all, then writes the sandbox.
+#pragma once
+
+#include "native/extension/link.h"
+#include "native/extension/settings.h"
+
+namespace backupkit {
+
+// Serves Handle and PublishFile until everything is published, verifies every file against
+// manage.json before the first byte of the sandbox changes, and applies it. Error: the message
+// names the file or entry. Error kClosed: the service has gone before the bundle was published;
+// nothing was touched.
+[[nodiscard]] Result<void> restore(BorrowedFd sandbox, const Settings& settings, Link& link);
+
+}  // namespace backupkit

@@ -1,0 +1,184 @@
+#include "native/io/loop.h"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "native/base/syscall.h"
+
+namespace backupkit {
+namespace {
+
+constexpr size_t kEventsPerTurn = 64;
+constexpr uint64_t kTimerTag = 0;  // watches have a generation above 0 in the upper half
+
+uint64_t tag_of(int number, uint32_t generation) {
+  return (static_cast<uint64_t>(generation) << 32) | static_cast<uint32_t>(number);
+}
+
+epoll_event event_of(uint32_t events, uint64_t tag) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = tag;
+  return event;
+}
+
+timespec timespec_of(Loop::Clock::time_point when) {
+  using std::chrono::nanoseconds;
+  // 0 would disarm, and a negative time is none.
+  const auto since = std::max<nanoseconds>(when.time_since_epoch(), nanoseconds(1));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+  timespec time{};
+  time.tv_sec = static_cast<time_t>(seconds.count());
+  time.tv_nsec = static_cast<decltype(time.tv_nsec)>((since - seconds).count());
+  return time;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Loop>> Loop::make() {
+  UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.is_open()) return errno_failure("epoll");
+  // steady_clock is CLOCK_MONOTONIC in libstdc++ and libc++.
+  UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer.is_open()) return errno_failure("timerfd");
+  auto event = event_of(EPOLLIN, kTimerTag);
+  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, timer.get(), &event) != 0) {
+    return errno_failure("epoll");
+  }
+  return std::unique_ptr<Loop>(new Loop(std::move(epoll), std::move(timer)));  // private maker
+}
+
+Loop::Loop(UniqueFd epoll, UniqueFd timer) : epoll_(std::move(epoll)), timer_(std::move(timer)) {}
+
+Result<void> Loop::watch(BorrowedFd fd, uint32_t events, Handler handler) {
+  if (++last_generation_ == 0) ++last_generation_;
+  auto event = event_of(events, tag_of(fd.get(), last_generation_));
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
+    return errno_failure("watch a descriptor");
+  }
+  watches_.insert_or_assign(fd.get(),
+                            Watch{last_generation_, std::make_shared<Handler>(std::move(handler))});
+  return {};
+}
+
+Result<void> Loop::change(BorrowedFd fd, uint32_t events) {
+  const auto found = watches_.find(fd.get());
+  if (found == watches_.end()) {
+    return failure(Error::from_errno(ENOENT, "change a watched descriptor"));
+  }
+  auto event = event_of(events, tag_of(fd.get(), found->second.generation));
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd.get(), &event) != 0) {
+    return errno_failure("change a watched descriptor");
+  }
+  return {};
+}
+
+void Loop::forget(BorrowedFd fd) {
+  if (watches_.erase(fd.get()) == 0) return;
+  // It fails only where the descriptor is closed, and then the kernel has forgotten it already.
+  (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
+}
+
+Result<void> Loop::run() {
+  std::array<epoll_event, kEventsPerTurn> events{};
+  while (!stopped_) {
+    if (auto armed = arm_timer(); !armed) return armed;
+    const int count = retry([&] {
+      return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    });
+    if (count < 0) return errno_failure("wait for events");
+    for (size_t i = 0; i < static_cast<size_t>(count) && !stopped_; ++i) {
+      dispatch(events.at(i).data.u64, events.at(i).events);
+    }
+  }
+  stopped_ = false;
+  return {};
+}
+
+Loop::TimerId Loop::call_at(Clock::time_point when, std::function<void()> task) {
+  const TimerId id = ++last_timer_;
+  timers_.emplace(TimerKey(when, id), std::move(task));
+  timer_times_.emplace(id, when);
+  return id;
+}
+
+void Loop::cancel(TimerId id) {
+  const auto found = timer_times_.find(id);
+  if (found == timer_times_.end()) return;
+  timers_.erase(TimerKey(found->second, id));
+  timer_times_.erase(found);
+}
+
+// Once a turn, so that a hundred call_at() cost one system call. Setting the timer also takes back
+// that it was readable.
+Result<void> Loop::arm_timer() {
+  const auto wanted = timers_.empty() ? Clock::time_point::max() : timers_.begin()->first.first;
+  if (wanted == armed_) return {};
+  itimerspec setting{};
+  if (!timers_.empty()) setting.it_value = timespec_of(wanted);
+  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) != 0) {
+    return errno_failure("set a timer");
+  }
+  armed_ = wanted;
+  return {};
+}
+
+// Tasks that are added meanwhile wait for the next turn, so that they cannot starve descriptors.
+void Loop::run_due_timers() {
+  const auto now = Clock::now();
+  std::vector<TimerKey> due;
+  for (const auto& [key, task] : timers_) {
+    if (key.first > now) break;
+    due.push_back(key);
+  }
+  for (const auto& key : due) {
+    if (stopped_) return;
+    auto entry = timers_.extract(key);
+    if (entry.empty()) continue;  // cancelled by one before
+    timer_times_.erase(key.second);
+    entry.mapped()();
+  }
+}
+
+void Loop::dispatch(uint64_t tag, uint32_t events) {
+  if (tag == kTimerTag) {
+    armed_ = Clock::time_point::min();  // it has fired: set it again in any case
+    run_due_timers();
+    return;
+  }
+  const auto found = watches_.find(static_cast<int>(static_cast<uint32_t>(tag)));
+  if (found == watches_.end() || found->second.generation != tag >> 32) return;
+  const auto handler = found->second.handler;  // held, for it may forget itself
+  (*handler)(events);
+}
+
+Result<UniqueFd> signal_fd(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) {
+    if (sigaddset(&set, signal) != 0) return errno_failure("signal set");
+  }
+  if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) {
+    return failure(Error::from_errno(error, "block signals"));
+  }
+  UniqueFd made(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!made.is_open()) return errno_failure("signalfd");
+  return made;
+}
+
+}  // namespace backupkit

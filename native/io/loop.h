@@ -1,0 +1,82 @@
+// The daemon's one thread: waits for descriptors and for points in time, and calls handlers.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+
+namespace backupkit {
+
+// An epoll loop. Everything but its making happens on one thread. Handlers run to their end, must
+// not block, and may call everything here but run(). An event says EPOLLIN, EPOLLOUT, ... as
+// epoll(7) names them.
+class Loop {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Handler = std::function<void(uint32_t events)>;
+  using TimerId = uint64_t;  // never 0
+
+  [[nodiscard]] static Result<std::unique_ptr<Loop>> make();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Calls `handler` whenever `fd` has one of `events` (level-triggered) or EPOLLERR or EPOLLHUP.
+  // `fd` must stay open until forget(). Error EEXIST: it is watched already.
+  [[nodiscard]] Result<void> watch(BorrowedFd fd, uint32_t events, Handler handler);
+
+  // Waits for other events of a watched descriptor from now on.
+  [[nodiscard]] Result<void> change(BorrowedFd fd, uint32_t events);
+
+  // Ends the watch, if there is one: its handler is not called again, not even for an event that
+  // was already fetched, and not when the number is watched anew meanwhile. Call it before closing.
+  void forget(BorrowedFd fd);
+
+  // Serves until stop() is called, also when that was before. Error: the wait itself failed.
+  [[nodiscard]] Result<void> run();
+
+  // Makes run() return after the handler that runs now.
+  void stop() { stopped_ = true; }
+
+  // Calls `task` once, at `when` or as soon after as the loop comes to it: earlier times first,
+  // equal times in the order of the calls. A time in the past is served in the next turn.
+  TimerId call_at(Clock::time_point when, std::function<void()> task);
+
+  // Drops a task that has not begun; unknown or past ids are ignored.
+  void cancel(TimerId id);
+
+ private:
+  struct Watch {
+    uint32_t generation = 0;
+    std::shared_ptr<Handler> handler;
+  };
+  using TimerKey = std::pair<Clock::time_point, TimerId>;
+
+  Loop(UniqueFd epoll, UniqueFd timer);
+  [[nodiscard]] Result<void> arm_timer();
+  void run_due_timers();
+  void dispatch(uint64_t tag, uint32_t events);
+
+  UniqueFd epoll_;
+  UniqueFd timer_;
+  std::unordered_map<int, Watch> watches_;
+  std::map<TimerKey, std::function<void()>> timers_;
+  std::unordered_map<TimerId, Clock::time_point> timer_times_;
+  Clock::time_point armed_ = Clock::time_point::max();  // what the timerfd waits for
+  uint32_t last_generation_ = 0;
+  TimerId last_timer_ = 0;
+  bool stopped_ = false;
+};
+
+// Blocks `signals` in the calling thread and gives a non-blocking signalfd that reads them. Call it
+// before other threads are started, which inherit the mask.
+[[nodiscard]] Result<UniqueFd> signal_fd(std::initializer_list<int> signals);
+
+}  // namespace backupkit

@@ -1,0 +1,140 @@
+#include "native/io/process.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "native/base/syscall.h"
+
+namespace backupkit {
+namespace {
+
+constexpr int kChannelFd = 3;
+constexpr auto kPidfdId = static_cast<idtype_t>(3);  // P_PIDFD, which not every libc names
+
+// What posix_spawn(3) does in the child. ok() is 0 or the first error.
+class FileActions {
+ public:
+  explicit FileActions(BorrowedFd channel) : error_(posix_spawn_file_actions_init(&actions_)) {
+    if (error_ != 0) return;
+    usable_ = true;
+    // Before 0 is opened, for the channel may be 0. Onto itself it clears close-on-exec
+    // (glibc 2.29).
+    keep(posix_spawn_file_actions_adddup2(&actions_, channel.get(), kChannelFd));
+    keep(posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0));
+    // What other libraries in this process opened may not be close-on-exec.
+    keep(posix_spawn_file_actions_addclosefrom_np(&actions_, kChannelFd + 1));
+  }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  ~FileActions() {
+    if (usable_) posix_spawn_file_actions_destroy(&actions_);
+  }
+
+  [[nodiscard]] int error() const { return error_; }
+  [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  void keep(int error) {
+    if (error_ == 0) error_ = error;
+  }
+
+  posix_spawn_file_actions_t actions_{};
+  int error_;
+  bool usable_ = false;
+};
+
+class SpawnAttributes {
+ public:
+  SpawnAttributes() : error_(posix_spawnattr_init(&attributes_)) {
+    if (error_ != 0) return;
+    usable_ = true;
+    sigset_t none;
+    sigemptyset(&none);
+    sigset_t all;
+    sigfillset(&all);
+    keep(posix_spawnattr_setsigmask(&attributes_, &none));
+    keep(posix_spawnattr_setsigdefault(&attributes_, &all));
+    keep(posix_spawnattr_setpgroup(&attributes_, 0));
+    keep(posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
+  }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  ~SpawnAttributes() {
+    if (usable_) posix_spawnattr_destroy(&attributes_);
+  }
+
+  [[nodiscard]] int error() const { return error_; }
+  [[nodiscard]] const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  void keep(int error) {
+    if (error_ == 0) error_ = error;
+  }
+
+  posix_spawnattr_t attributes_{};
+  int error_;
+  bool usable_ = false;
+};
+
+// posix_spawn(3) asks for non-const strings and does not change them.
+std::vector<char*> argument_vector(std::string& executable, std::vector<std::string>& arguments) {
+  std::vector<char*> vector{executable.data()};
+  for (auto& argument : arguments) vector.push_back(argument.data());
+  vector.push_back(nullptr);
+  return vector;
+}
+
+}  // namespace
+
+Result<Child> spawn(const std::string& executable, const std::vector<std::string>& arguments,
+                    BorrowedFd channel) {
+  const FileActions actions(channel);
+  const SpawnAttributes attributes;
+  int error = actions.error() != 0 ? actions.error() : attributes.error();
+  std::string name = executable;
+  std::vector<std::string> copies = arguments;
+  const auto vector = argument_vector(name, copies);
+  Child child;
+  if (error == 0) {
+    error = posix_spawn(&child.pid, name.c_str(), actions.get(), attributes.get(), vector.data(),
+                        environ);
+  }
+  if (error != 0) return failure(Error::from_errno(error, executable));
+  child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
+  if (!child.pidfd.is_open()) {
+    const auto failed = errno_failure("pidfd of " + executable);
+    // It is our unreaped child, so the number is still its own.
+    (void)::kill(child.pid, SIGKILL);
+    (void)retry([&] { return ::waitpid(child.pid, nullptr, 0); });
+    return failed;
+  }
+  return child;
+}
+
+Result<int> reap(Child& child) {
+  siginfo_t info{};
+  if (retry([&] {
+        return ::waitid(kPidfdId, static_cast<id_t>(child.pidfd.get()), &info, WEXITED);
+      }) != 0) {
+    return errno_failure("wait for a child");
+  }
+  child.pidfd.reset();
+  return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+void kill_child(const Child& child) {
+  if (!child.pidfd.is_open()) return;
+  // ESRCH, that it is dead already, is what was asked for.
+  (void)::syscall(SYS_pidfd_send_signal, child.pidfd.get(), SIGKILL, nullptr, 0);
+}
+
+}  // namespace backupkit

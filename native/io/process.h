@@ -1,0 +1,35 @@
+// Child processes, held by pidfd.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+
+namespace backupkit {
+
+// A started process. `pidfd` becomes readable when it has ended; it stays a zombie until reap().
+struct Child {
+  pid_t pid = -1;
+  UniqueFd pidfd;
+};
+
+// Starts `executable` (a path; PATH is not searched) with `arguments` after argv[0]. In the child
+// `channel` is descriptor 3, stdin is /dev/null, stdout and stderr are ours, and nothing else is
+// open as far as our descriptors are close-on-exec. It has its own process group (no Ctrl-C of the
+// terminal reaches it), an empty signal mask and default signal actions. Never forks: safe and
+// cheap in a large or threaded process.
+[[nodiscard]] Result<Child> spawn(const std::string& executable,
+                                  const std::vector<std::string>& arguments, BorrowedFd channel);
+
+// Waits for the end of `child` and takes its status: the exit code, or 128 + the signal that ended
+// it. The child holds no pidfd afterwards.
+[[nodiscard]] Result<int> reap(Child& child);
+
+// Sends SIGKILL, if it has not been reaped. Cannot hit another process that got the same pid.
+void kill_child(const Child& child);
+
+}  // namespace backupkit

@@ -1,0 +1,162 @@
+// The natives of org.backupkit.internal.Bridge, in its order.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backupkit/client.h"
+#include "native/base/bytes.h"
+#include "native/base/syscall.h"
+#include "native/io/copy.h"
+#include "native/io/tmpfile.h"
+#include "native/jni/entry.h"
+
+namespace backupkit {
+namespace {
+
+constexpr jint kVersion = 1;
+constexpr size_t kMaxWhole = 256U << 20;  // what readAll puts into one array
+
+jint version(Env&) { return kVersion; }
+
+jlong connect(Env& env, jbyteArray socket) {
+  return make_handle(env.value(Client::connect(env.path(socket))));
+}
+
+jlong embed(Env& env, jbyteArray backupd, jbyteArray root) {
+  return make_handle(env.value(Client::embed(env.path(backupd), env.path(root))));
+}
+
+void shut_down(Env&, jlong client) { handle_ref<Client>(client).shut_down(); }
+
+void destroy(Env&, jlong client) { drop_handle<Client>(client); }
+
+jint service_pid(Env&, jlong client) { return handle_ref<Client>(client).service_pid(); }
+
+jbyteArray await_events(Env& env, jlong client) {
+  auto batch = env.value(handle_ref<Client>(client).await());
+  if (!batch) return nullptr;
+  ByteWriter writer;
+  writer.put(static_cast<uint32_t>(batch->fds.size()));
+  for (const auto& fd : batch->fds) writer.put(static_cast<int32_t>(fd.get()));
+  writer.put_bytes(batch->frames);
+  const jbyteArray array = env.array(writer.bytes());
+  for (auto& fd : batch->fds) (void)fd.release();  // Java's from here on
+  return array;
+}
+
+void request_capabilities(Env& env, jlong client, jint request) {
+  env.value(handle_ref<Client>(client).capabilities(static_cast<uint32_t>(request)));
+}
+
+void open_session(Env& env, jlong client, jint request, jint kind) {
+  env.value(handle_ref<Client>(client).open_session(static_cast<uint32_t>(request),
+                                                    static_cast<uint8_t>(kind)));
+}
+
+void append(Env& env, jlong client, jint request, jbyteArray list, jint capabilities) {
+  const auto bytes = env.bytes(list);
+  env.value(handle_ref<Client>(client).append(static_cast<uint32_t>(request), bytes,
+                                              BorrowedFd(capabilities)));
+}
+
+void file_handle(Env& env, jlong client, jint request, jstring bundle, jstring uri) {
+  env.value(handle_ref<Client>(client).file_handle(static_cast<uint32_t>(request), env.text(bundle),
+                                                   env.text(uri)));
+}
+
+void publish(Env& env, jlong client, jint request, jstring bundle, jstring uri) {
+  env.value(handle_ref<Client>(client).publish(static_cast<uint32_t>(request), env.text(bundle),
+                                               env.text(uri)));
+}
+
+void release(Env& env, jlong client, jint request) {
+  env.value(handle_ref<Client>(client).release(static_cast<uint32_t>(request)));
+}
+
+void settle(Env& env, jlong client, jlong sequence, jint outcome) {
+  env.value(handle_ref<Client>(client).settle(static_cast<uint64_t>(sequence),
+                                              static_cast<uint8_t>(outcome)));
+}
+
+jint open_file(Env& env, jbyteArray path, jint flags, jint mode) {
+  const auto name = env.path(path);
+  UniqueFd file(
+      retry([&] { return ::open(name.c_str(), flags | O_CLOEXEC, static_cast<mode_t>(mode)); }));
+  if (!file.is_open()) throw JavaFailure{Error::from_errno(errno, "open of '" + name + "'")};
+  return file.release();
+}
+
+void close_file(Env&, jint fd) { UniqueFd(fd).reset(); }
+
+jint duplicate(Env& env, jint fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.is_open()) env.value(Result<void>(errno_failure("duplicate of a descriptor")));
+  return copy.release();
+}
+
+jlong size_of(Env& env, jint fd) {
+  struct stat state{};
+  if (::fstat(fd, &state) != 0) env.value(Result<void>(errno_failure("size of a descriptor")));
+  return state.st_size;
+}
+
+jlong transfer(Env& env, jint in, jint out) {
+  Copier copier;
+  return static_cast<jlong>(env.value(copier.copy(BorrowedFd(in), BorrowedFd(out))));
+}
+
+jbyteArray read_all(Env& env, jint fd) {
+  return env.array(env.value(read_file(BorrowedFd(fd), kMaxWhole)));
+}
+
+void sync_file_system(Env& env, jint fd) {
+  if (::syncfs(fd) != 0) env.value(Result<void>(errno_failure("sync of a file system")));
+}
+
+void bind(Env& env, jobject descriptor, jint fd) { env.set_number(descriptor, fd); }
+
+const std::array kNatives{
+    native<&version>("version"),
+    native<&connect>("connect"),
+    native<&embed>("embed"),
+    native<&shut_down>("shutdown"),
+    native<&destroy>("destroy"),
+    native<&service_pid>("servicePid"),
+    native<&await_events>("awaitEvents"),
+    native<&request_capabilities>("requestCapabilities"),
+    native<&open_session>("openSession"),
+    native<&append>("append"),
+    native<&file_handle>("fileHandle"),
+    native<&publish>("publish"),
+    native<&release>("release"),
+    native<&settle>("settle"),
+    native<&open_file>("open"),
+    native<&close_file>("close"),
+    native<&duplicate>("duplicate"),
+    native<&size_of>("size"),
+    native<&transfer>("transfer"),
+    native<&read_all>("readAll"),
+    native<&sync_file_system>("syncFileSystem"),
+    native<&bind>("bind"),
+};
+
+jint load(JavaVM* vm) {
+  void* raw = nullptr;
+  if (vm->GetEnv(&raw, JNI_VERSION_1_8) != JNI_OK) return JNI_ERR;
+  auto* jni = static_cast<JNIEnv*>(raw);
+  if (!Env::load(jni)) return JNI_ERR;
+  const jclass bridge = jni->FindClass("org/backupkit/internal/Bridge");
+  if (bridge == nullptr) return JNI_ERR;
+  const jint registered =
+      jni->RegisterNatives(bridge, kNatives.data(), static_cast<jint>(kNatives.size()));
+  jni->DeleteLocalRef(bridge);
+  return registered == JNI_OK ? JNI_VERSION_1_8 : JNI_ERR;
+}
+
+}  // namespace
+}  // namespace backupkit
+
+extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void* /*reserved*/) {
+  return backupkit::load(vm);
+}

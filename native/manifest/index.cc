@@ -1,0 +1,236 @@
+#include "native/manifest/index.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_set>
+#include <utility>
+
+#include "native/base/percent.h"
+
+namespace backupkit {
+namespace {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;  // writes the keys in the seed system's order
+
+OrderedJson time_json(Timestamp time) {
+  return {{"tv_sec", time.seconds}, {"tv_nsec", time.nanoseconds}};
+}
+
+std::string path_text(const std::string& path, bool encode) {
+  return encode ? percent_encode(path) : path;
+}
+
+OrderedJson item_json(const IndexItem& item) {
+  const bool encode = needs_percent(item.path) || std::ranges::any_of(item.links, needs_percent);
+  OrderedJson stat = {{"st_size", item.size},
+                      {"st_mode", item.mode},
+                      {"st_atim", time_json(item.access)},
+                      {"st_mtim", time_json(item.modification)}};
+  OrderedJson json = {
+      {"fileName", item.file_name},
+      {"information", {{"path", path_text(item.path, encode)}, {"stat", std::move(stat)}}},
+      {"isUserTar", item.is_user_tar},
+      {"isBigFile", item.is_big_file},
+      {"size", item.size},
+      {"hash", item.hash}};
+  if (encode) json["encodeFlag"] = 1;
+  if (!item.is_big_file) {
+    json["entries"] = item.entries;
+    return json;
+  }
+  json["uid"] = item.uid;
+  json["gid"] = item.gid;
+  if (item.links.empty()) return json;
+  OrderedJson links = OrderedJson::array();
+  for (const std::string& link : item.links) links.push_back(path_text(link, encode));
+  json["links"] = std::move(links);
+  return json;
+}
+
+// Reads the fields of one object; the first wrong one is remembered and the rest gives defaults.
+class Fields {
+ public:
+  explicit Fields(const Json& object, std::string& wrong) : object_(object), wrong_(wrong) {
+    if (!object.is_object()) reject("an object");
+  }
+
+  const Json& object(const char* key) {
+    const Json* value = find(key);
+    if (value != nullptr && value->is_object()) return *value;
+    reject(key);
+    static const Json kEmpty = Json::object();
+    return kEmpty;
+  }
+
+  std::string text(const char* key, bool needed) {
+    const Json* value = find(key);
+    if (value != nullptr && value->is_string()) return value->get<std::string>();
+    if (value != nullptr || needed) reject(key);
+    return {};
+  }
+
+  bool flag(const char* key, bool fallback) {
+    const Json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_boolean()) reject(key);
+    return value->is_boolean() && value->get<bool>();
+  }
+
+  uint64_t number(const char* key, uint64_t most, std::optional<uint64_t> fallback) {
+    const Json* value = find(key);
+    if (value == nullptr && fallback) return *fallback;
+    if (value == nullptr || !value->is_number_unsigned() || value->get<uint64_t>() > most) {
+      reject(key);
+      return 0;
+    }
+    return value->get<uint64_t>();
+  }
+
+  int64_t seconds(const char* key) {
+    const Json* value = find(key);
+    const bool fits = value != nullptr && value->is_number_integer() &&
+                      (!value->is_number_unsigned() ||
+                       value->get<uint64_t>() <= std::numeric_limits<int64_t>::max());
+    if (!fits) reject(key);
+    return fits ? value->get<int64_t>() : 0;
+  }
+
+  std::vector<std::string> texts(const char* key) {
+    const Json* value = find(key);
+    std::vector<std::string> all;
+    if (value == nullptr) return all;
+    if (!value->is_array()) reject(key);
+    if (!value->is_array()) return all;
+    for (const Json& element : *value) {
+      if (!element.is_string()) reject(key);
+      if (element.is_string()) all.push_back(element.get<std::string>());
+    }
+    return all;
+  }
+
+  void reject(std::string_view what) {
+    if (wrong_.empty()) wrong_ = what;
+  }
+
+ private:
+  const Json* find(const char* key) const {
+    if (!object_.is_object()) return nullptr;
+    const auto found = object_.find(key);
+    return found == object_.end() ? nullptr : &*found;
+  }
+
+  const Json& object_;
+  std::string& wrong_;
+};
+
+constexpr uint64_t kMostSize = std::numeric_limits<int64_t>::max();
+constexpr uint64_t kMostId = std::numeric_limits<uint32_t>::max();
+
+Timestamp read_time(const Json& json, std::string& wrong) {
+  Fields fields(json, wrong);
+  Timestamp time;
+  time.seconds = fields.seconds("tv_sec");
+  time.nanoseconds = static_cast<uint32_t>(fields.number("tv_nsec", 999'999'999, std::nullopt));
+  return time;
+}
+
+// Big unless it is a tar: what the seed system assumes where an index does not say.
+bool guess_big(std::string_view file_name) { return !file_name.ends_with(".tar"); }
+
+void read_stat(const Json& json, IndexItem& item, std::string& wrong) {
+  Fields stat(json, wrong);
+  item.size = stat.number("st_size", kMostSize, std::nullopt);
+  item.mode = static_cast<uint32_t>(stat.number("st_mode", 0177777, 0100660));
+  item.access = read_time(stat.object("st_atim"), wrong);
+  item.modification = read_time(stat.object("st_mtim"), wrong);
+}
+
+void decode_path(std::string& path, bool encoded, Fields& fields, const char* key) {
+  if (encoded) {
+    auto decoded = percent_decode(path);
+    if (!decoded) return fields.reject(key);
+    path = std::move(*decoded);
+  }
+  if (!is_inner_path(path)) fields.reject(key);
+}
+
+// Gives the item; `wrong` says which field is not as it must be.
+IndexItem read_item(const Json& json, std::string& wrong) {
+  IndexItem item;
+  Fields fields(json, wrong);
+  item.file_name = fields.text("fileName", true);
+  if (!is_file_name(item.file_name)) fields.reject("fileName");
+  const Json& information = fields.object("information");
+  Fields inner(information, wrong);
+  item.path = inner.text("path", true);
+  read_stat(inner.object("stat"), item, wrong);
+  item.size = fields.number("size", kMostSize, item.size);
+  item.is_user_tar = fields.flag("isUserTar", false);
+  item.is_big_file = fields.flag("isBigFile", guess_big(item.file_name));
+  item.hash = fields.text("hash", false);
+  item.entries = fields.number("entries", kMostSize, 0);
+  item.uid = fields.number("uid", kMostId, 0);
+  item.gid = fields.number("gid", kMostId, 0);
+  item.links = fields.texts("links");
+  const bool encoded = fields.number("encodeFlag", 1, 0) == 1;
+  decode_path(item.path, encoded, fields, "path");
+  for (std::string& link : item.links) decode_path(link, encoded, fields, "links");
+  return item;
+}
+
+}  // namespace
+
+bool is_file_name(std::string_view name) {
+  const auto is_allowed = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           c == '.';
+  };
+  return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
+         std::ranges::all_of(name, is_allowed);
+}
+
+bool is_inner_path(std::string_view path) {
+  if (path.empty() || path.find('\0') != std::string_view::npos) return false;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+std::string write_index(const std::vector<IndexItem>& items) {
+  std::string text = "[";
+  for (const IndexItem& item : items) {
+    if (text.size() > 1) text += ",\n";
+    // "replace" cannot happen to a path; a hash that is no UTF-8 must not throw.
+    text += item_json(item).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  }
+  return text + "]\n";
+}
+
+Result<std::vector<IndexItem>> read_index(std::string_view json) {
+  const Json all = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!all.is_array()) return failure(Code::kUnpackFailed, "the index is not a JSON array");
+  if (all.size() > kMaxIndexItems) return failure(Code::kUnpackFailed, "the index is too long");
+  std::vector<IndexItem> items;
+  items.reserve(all.size());
+  std::unordered_set<std::string> names;
+  for (const Json& element : all) {
+    std::string wrong;
+    IndexItem item = read_item(element, wrong);
+    if (wrong.empty() && !names.insert(item.file_name).second) wrong = "fileName, a second time";
+    if (!wrong.empty()) {
+      return failure(Code::kUnpackFailed,
+                     "item " + std::to_string(items.size()) + " of the index has a wrong " + wrong);
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+}  // namespace backupkit

@@ -1,0 +1,57 @@
+#include "native/protocol/channel.h"
+
+namespace backupkit {
+namespace {
+
+Result<bool> send_frame(BorrowedFd socket, const Frame& frame) {
+  std::vector<BorrowedFd> fds;
+  fds.reserve(frame.fds.size());
+  for (const auto& fd : frame.fds) fds.push_back(fd.borrow());
+  return send_message(socket, encode(frame), fds);
+}
+
+}  // namespace
+
+Result<void> Channel::queue(Frame frame) {
+  if (queued_.size() >= kMaxQueued) {
+    return failure(Code::kOutOfMemory, "the peer does not read: too many frames wait for it");
+  }
+  queued_.push_back(std::move(frame));
+  auto sent = flush();
+  if (!sent) return failure(sent.error());
+  return {};
+}
+
+Result<bool> Channel::flush() {
+  while (!queued_.empty()) {
+    auto sent = send_frame(socket_.borrow(), queued_.front());
+    if (!sent) return failure(sent.error());
+    if (!*sent) return false;
+    queued_.pop_front();
+  }
+  return true;
+}
+
+Result<void> Channel::send(const Frame& frame) const {
+  auto sent = send_frame(socket_.borrow(), frame);
+  if (!sent) return failure(sent.error());
+  if (!*sent) return failure(Code::kOutOfMemory, "too many descriptors are under way");
+  return {};
+}
+
+Result<Channel::Arrival> Channel::receive() const {
+  Incoming incoming;
+  auto receipt = receive_message(socket_.borrow(), incoming);
+  if (!receipt) return failure(receipt.error());
+  Arrival arrival;
+  arrival.receipt = *receipt;
+  if (*receipt != Receipt::kMessage) return arrival;
+  if (incoming.truncated)
+    return failure(Code::kOutOfMemory, "no descriptor is free to receive one");
+  auto frames = decode_message(incoming.bytes, std::move(incoming.fds));
+  if (!frames) return failure(frames.error());
+  arrival.frames = std::move(*frames);
+  return arrival;
+}
+
+}  // namespace backupkit

@@ -1,0 +1,44 @@
+// Whole frames with their descriptors over a SEQPACKET socket.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "native/io/unix_socket.h"
+#include "native/protocol/wire.h"
+
+namespace backupkit {
+
+// One end of a conversation. Owns the socket. Not thread-safe.
+class Channel {
+ public:
+  explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  [[nodiscard]] BorrowedFd socket() const { return socket_.borrow(); }
+
+  // Puts a frame behind those that wait and sends what the socket takes without blocking. The
+  // frame's descriptors are closed here once sent. Error kOutOfMemory when more than kMaxQueued
+  // frames would wait, kClosed when the peer is gone.
+  [[nodiscard]] Result<void> queue(Frame frame);
+
+  // Sends what waits; for a socket that became writable. True when nothing waits any more.
+  [[nodiscard]] Result<bool> flush();
+  [[nodiscard]] bool has_queued() const { return !queued_.empty(); }
+
+  // Sends a frame on a blocking socket.
+  [[nodiscard]] Result<void> send(const Frame& frame) const;
+
+  struct Arrival {
+    Receipt receipt = Receipt::kEnd;
+    std::vector<Frame> frames;
+  };
+  [[nodiscard]] Result<Arrival> receive() const;
+
+ private:
+  static constexpr size_t kMaxQueued = 65536;
+
+  UniqueFd socket_;
+  std::deque<Frame> queued_;
+};
+
+}  // namespace backupkit

@@ -1,0 +1,96 @@
+#include "native/protocol/wire.h"
+
+#include <iterator>
+
+namespace backupkit {
+namespace {
+
+constexpr size_t kHeaderBytes = 2 * sizeof(uint16_t);
+constexpr uint32_t kMaxBundles = 100'000;
+
+}  // namespace
+
+FrameBuilder& FrameBuilder::text(std::string_view value) {
+  body_.put_text(value);
+  return *this;
+}
+
+FrameBuilder& FrameBuilder::error(const std::optional<Error>& value) {
+  body_.put(value ? static_cast<int32_t>(value->code) : int32_t{0});
+  body_.put(value ? int32_t{value->sys_errno} : int32_t{0});
+  body_.put_text(value ? value->message().substr(0, kMaxText / 2) : "");
+  return *this;
+}
+
+FrameBuilder& FrameBuilder::fd(UniqueFd value) {
+  frame_.fds.push_back(std::move(value));
+  return *this;
+}
+
+Frame FrameBuilder::build() {
+  frame_.body = body_.take();
+  return std::move(frame_);
+}
+
+std::optional<Error> read_error(ByteReader& reader) {
+  const auto code = reader.get<int32_t>();
+  (void)reader.get<int32_t>();  // the text names the errno already
+  auto context = reader.get_text(kMaxText);
+  if (code == 0) return std::nullopt;
+  return Error{static_cast<Code>(code), 0, std::move(context)};
+}
+
+Bytes encode(const Frame& frame) {
+  ByteWriter writer;
+  writer.put(static_cast<uint32_t>(kHeaderBytes + frame.body.size()));
+  writer.put(static_cast<uint16_t>(frame.type));
+  writer.put(static_cast<uint16_t>(frame.fds.size()));
+  writer.put_bytes(frame.body);
+  return writer.take();
+}
+
+Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes,
+                                          std::vector<UniqueFd> fds) {
+  std::vector<Frame> frames;
+  ByteReader reader(bytes);
+  size_t used = 0;
+  while (reader.left() > 0) {
+    const auto length = reader.get<uint32_t>();
+    if (length < kHeaderBytes || length > reader.left()) {
+      return failure(Code::kIpc, "a frame's length does not fit its message");
+    }
+    Frame frame;
+    frame.type = static_cast<FrameType>(reader.get<uint16_t>());
+    const size_t count = reader.get<uint16_t>();
+    if (count > fds.size() - used) {
+      return failure(Code::kIpc, "a frame claims more descriptors than its message brought");
+    }
+    const auto body = reader.take(length - kHeaderBytes);
+    frame.body.assign(body.begin(), body.end());
+    for (size_t i = 0; i < count; ++i) frame.fds.push_back(std::move(fds[used + i]));
+    used += count;
+    frames.push_back(std::move(frame));
+  }
+  if (used != fds.size()) return failure(Code::kIpc, "a message brought surplus descriptors");
+  return frames;
+}
+
+Result<std::vector<BundleRequest>> decode_list(std::span<const uint8_t> bytes) {
+  ByteReader reader(bytes);
+  const auto count = reader.get<uint32_t>();
+  if (count > kMaxBundles)
+    return failure(Code::kInvalidArgument, "the list of bundles is too long");
+  std::vector<BundleRequest> list;
+  for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+    BundleRequest request;
+    request.name = reader.get_text(kMaxNameText);
+    request.info = reader.get_text(kMaxListBytes);
+    request.parameters = reader.get_text(kMaxListBytes);
+    request.priority = reader.get<int32_t>();
+    list.push_back(std::move(request));
+  }
+  if (!reader.done()) return failure(Code::kIpc, "the list of bundles is malformed");
+  return list;
+}
+
+}  // namespace backupkit

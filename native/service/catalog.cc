@@ -1,0 +1,186 @@
+#include "native/service/catalog.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "native/base/syscall.h"
+#include "native/io/tmpfile.h"
+
+namespace backupkit {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFolder = "etc/backupkit/bundles";
+constexpr size_t kMaxBytes = 1U << 20;
+
+// Reads the fields of one object; keeps the first thing that is wrong.
+class Fields {
+ public:
+  explicit Fields(const json& object) : object_(object) {}
+
+  template <typename T>
+  void optional(const char* key, bool (json::*is_right)() const noexcept, const char* kind,
+                T& target) {
+    if (!object_.contains(key)) return;
+    if (!(object_[key].*is_right)()) {
+      if (wrong_.empty()) wrong_ = std::string(key) + " is not " + kind;
+      return;
+    }
+    target = object_[key].get<T>();
+  }
+
+  void texts(const char* key, std::vector<std::string>& target) {
+    if (!object_.contains(key)) return;
+    const bool right =
+        object_[key].is_array() &&
+        std::ranges::all_of(object_[key], [](const json& text) { return text.is_string(); });
+    if (!right && wrong_.empty()) wrong_ = std::string(key) + " is not a list of texts";
+    if (right) target = object_[key].get<std::vector<std::string>>();
+  }
+
+  void id(const char* key, std::optional<uint32_t>& target) {
+    if (!object_.contains(key)) return;
+    if (!object_[key].is_number_unsigned() || object_[key] >= UINT32_MAX) {
+      if (wrong_.empty()) wrong_ = std::string(key) + " is not an id";
+      return;
+    }
+    target = object_[key].get<uint32_t>();
+  }
+
+  [[nodiscard]] const std::string& wrong() const { return wrong_; }
+
+ private:
+  const json& object_;
+  std::string wrong_;
+};
+
+Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
+  json object;
+  try {
+    object = json::parse(bytes.begin(), bytes.end(), nullptr, true, true);
+  } catch (const json::parse_error& error) {  // the only way to learn where it is wrong
+    return failure(Code::kNotAdded, error.what());
+  }
+  if (!object.is_object()) return failure(Code::kNotAdded, "not a JSON object");
+  Bundle bundle;
+  Fields fields(object);
+  fields.optional("name", &json::is_string, "a text", bundle.name);
+  fields.optional("versionCode", &json::is_number_integer, "an integer", bundle.version_code);
+  fields.optional("versionName", &json::is_string, "a text", bundle.version_name);
+  fields.optional("extensionName", &json::is_string, "a text", bundle.extension_name);
+  fields.optional("needToInstall", &json::is_boolean, "true or false", bundle.need_to_install);
+  fields.optional("sandbox", &json::is_string, "a text", bundle.sandbox);
+  fields.id("uid", bundle.uid);
+  fields.id("gid", bundle.gid);
+  const json rules = object.value("backup", json::object());
+  if (!rules.is_object()) return failure(Code::kNotAdded, "backup is not an object");
+  Fields backup(rules);
+  backup.optional("allowToBackupRestore", &json::is_boolean, "true or false", bundle.allowed);
+  if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
+  backup.texts("excludes", bundle.excludes);
+  for (const auto& wrong : {fields.wrong(), backup.wrong()}) {
+    if (!wrong.empty()) return failure(Code::kNotAdded, wrong);
+  }
+  if (bundle.name != name) return failure(Code::kNotAdded, "its name is not that of its file");
+  if (bundle.sandbox.empty()) return failure(Code::kNotAdded, "sandbox is missing");
+  return bundle;
+}
+
+json capability_of(const Bundle& bundle) {
+  return {{"name", bundle.name},
+          {"appIndex", 0},
+          {"versionCode", bundle.version_code},
+          {"versionName", bundle.version_name},
+          {"extensionName", bundle.extension_name},
+          {"allToBackup", bundle.allowed},
+          {"needToInstall", bundle.need_to_install},
+          {"spaceOccupied", 0}};
+}
+
+// The names of the bundle files, sorted.
+Result<std::vector<std::string>> installed(BorrowedFd root) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  UniqueFd folder(retry([&] { return ::openat(root.get(), kFolder, kFlags); }));
+  if (!folder.is_open()) {
+    if (errno == ENOENT) return std::vector<std::string>{};
+    return errno_failure(kFolder);
+  }
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(folder.get()), &::closedir);
+  if (!stream) return errno_failure(kFolder);
+  (void)folder.release();  // the stream's now
+  std::vector<std::string> names;
+  constexpr std::string_view kSuffix = ".json";
+  errno = 0;
+  while (const dirent* found = ::readdir(stream.get())) {  // NOLINT: its own stream
+    std::string_view name = found->d_name;
+    if (!name.ends_with(kSuffix) || name.starts_with('.')) continue;
+    name.remove_suffix(kSuffix.size());
+    names.emplace_back(name);
+  }
+  if (errno != 0) return errno_failure(kFolder);
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace
+
+bool is_bundle_name(std::string_view name) {
+  const auto colon = name.find(':');
+  const auto base = name.substr(0, colon);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_plain = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  if (base.empty() || base.size() > 127 || base.front() == '.') return false;
+  if (!std::ranges::all_of(base, is_plain)) return false;
+  if (colon == std::string_view::npos) return true;
+  const auto index = name.substr(colon + 1);
+  return !index.empty() && index.size() <= 9 && std::ranges::all_of(index, is_digit);
+}
+
+Result<Bundle> read_bundle(BorrowedFd root, const std::string& name) {
+  if (!is_bundle_name(name)) {
+    return failure(Code::kInvalidArgument, "'" + name + "' is not a bundle name");
+  }
+  const std::string path = std::string(kFolder) + "/" + name + ".json";
+  const UniqueFd file(
+      retry([&] { return ::openat(root.get(), path.c_str(), O_RDONLY | O_CLOEXEC); }));
+  if (!file.is_open()) {
+    const auto code = errno == ENOENT ? Code::kNotAdded : Error::from_errno(errno, "").code;
+    return std::unexpected(Error{code, errno, "bundle '" + name + "' has no readable " + path});
+  }
+  auto bytes = read_file(file.borrow(), kMaxBytes);
+  if (!bytes) return failure(bytes.error().in(path));
+  auto bundle = parse_bundle(*bytes, name);
+  if (!bundle) return failure(bundle.error().in(path));
+  return bundle;
+}
+
+Result<std::string> capabilities(BorrowedFd root, const ServiceSettings& settings) {
+  auto names = installed(root);
+  if (!names) return failure(names.error());
+  json infos = json::array();
+  json problems = json::array();
+  for (const auto& name : *names) {
+    auto bundle = read_bundle(root, name);
+    if (bundle) {
+      infos.push_back(capability_of(*bundle));
+    } else {
+      problems.push_back({{"file", name + ".json"}, {"error", bundle.error().message()}});
+    }
+  }
+  json file = {{"bundleInfos", infos},
+               {"deviceType", settings.device_type},
+               {"systemFullName", settings.system_name},
+               {"backupVersion", "1"}};
+  if (!problems.empty()) file["problems"] = problems;
+  return file.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace backupkit

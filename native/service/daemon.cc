@@ -1,0 +1,168 @@
+#include "native/service/daemon.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "native/base/log.h"
+#include "native/base/syscall.h"
+#include "native/io/path.h"
+#include "native/service/server.h"
+
+namespace backupkit {
+namespace {
+
+constexpr int kPassedFd = 3;  // of LISTEN_FDS and of --embedded
+constexpr auto kIdleTime = std::chrono::seconds(30);
+constexpr mode_t kSocketMode = 0666;  // who may call is decided per call, by uid
+
+struct Options {
+  std::string root = "/";
+  std::string socket;
+  bool embedded = false;
+};
+
+std::optional<Options> parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--embedded") {
+      options.embedded = true;
+    } else if (argument == "--root" && i + 1 < argc) {
+      options.root = argv[++i];
+    } else if (argument == "--socket" && i + 1 < argc) {
+      options.socket = argv[++i];
+    } else {
+      return std::nullopt;
+    }
+  }
+  return options;
+}
+
+// What a service holds for as long as it runs.
+struct Ground {
+  UniqueFd root;
+  UniqueFd lock;
+  ServiceSettings settings;
+};
+
+Result<Ground> take_ground(const std::string& path) {
+  Ground ground;
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  ground.root = UniqueFd(retry([&] { return ::open(path.c_str(), kFlags); }));
+  if (!ground.root.is_open()) return errno_failure("device root '" + path + "'");
+  auto folder = make_directories(ground.root.borrow(), "var/lib/backupkit", 0755);
+  if (!folder) return failure(folder.error().in("below '" + path + "'"));
+  ground.lock = UniqueFd(retry(
+      [&] { return ::openat(folder->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, mode_t{0600}); }));
+  if (!ground.lock.is_open()) return errno_failure("var/lib/backupkit/lock below '" + path + "'");
+  if (retry([&] { return ::flock(ground.lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    return failure(Code::kSessionConflict,
+                   "another backup service serves '" + path + "': connect to it or stop it");
+  }
+  auto settings = ServiceSettings::read(ground.root.borrow());
+  if (!settings) return failure(settings.error());
+  ground.settings = std::move(*settings);
+  return ground;
+}
+
+bool is_socket_passed() {
+  const char* pid = std::getenv("LISTEN_PID");    // NOLINT(concurrency-mt-unsafe): one thread
+  const char* count = std::getenv("LISTEN_FDS");  // NOLINT(concurrency-mt-unsafe)
+  return pid != nullptr && count != nullptr && std::to_string(::getpid()) == pid &&
+         std::string_view(count) == "1";
+}
+
+Result<UniqueFd> listener_of(const Options& options) {
+  if (is_socket_passed()) {
+    UniqueFd passed(kPassedFd);
+    if (::fcntl(passed.get(), F_SETFD, FD_CLOEXEC) != 0) return errno_failure("the passed socket");
+    if (auto set = set_nonblocking(passed.borrow(), true); !set) return failure(set.error());
+    return passed;
+  }
+  if (!options.socket.empty()) return listen_seqpacket(options.socket, kSocketMode);
+  const UniqueFd root(::open(options.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root.is_open()) return errno_failure(options.root);
+  if (auto made = make_directories(root.borrow(), "run/backupkit", 0755); !made) {
+    return failure(made.error());
+  }
+  return listen_seqpacket(options.root + "/run/backupkit/service.sock", kSocketMode);
+}
+
+// Tells an embedder that waits for its welcome why there is none.
+void send_refusal(BorrowedFd socket, const Error& error) {
+  const Channel channel(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)));
+  // It may be gone already; the exit status says the same.
+  (void)channel.send(
+      FrameBuilder(FrameType::kReply).number(uint32_t{0}).error(error).text("").build());
+}
+
+Result<void> serve(Ground& ground, const Options& options) {
+  auto loop = Loop::make();
+  if (!loop) return failure(loop.error());
+  auto signals = signal_fd({SIGTERM, SIGINT});
+  if (!signals) return failure(signals.error());
+  const bool supervised = is_socket_passed();
+  bool stopping = false;
+  Loop::TimerId timer = 0;
+  Server* at_work = nullptr;
+  const auto idle = [&] {
+    if (options.embedded || stopping) return (*loop)->stop();
+    if (!supervised) return;
+    (*loop)->cancel(timer);
+    timer = (*loop)->call_at(std::chrono::steady_clock::now() + kIdleTime, [&] {
+      if (at_work->is_idle()) (*loop)->stop();
+    });
+  };
+  Server server(**loop, ground.root.borrow(), ground.settings, idle);
+  at_work = &server;
+  if (options.embedded) {
+    UniqueFd passed(kPassedFd);
+    if (::fcntl(passed.get(), F_SETFD, FD_CLOEXEC) != 0) return errno_failure("descriptor 3");
+    if (auto adopted = server.adopt(std::move(passed), true); !adopted) return adopted;
+  } else {
+    auto listener = listener_of(options);
+    if (!listener) return failure(listener.error());
+    if (auto listening = server.listen(std::move(*listener)); !listening) return listening;
+  }
+  auto watched = (*loop)->watch(signals->borrow(), EPOLLIN, [&](uint32_t) {
+    (*loop)->forget(signals->borrow());
+    stopping = true;
+    server.shut_down();
+  });
+  if (!watched) return watched;
+  return (*loop)->run();
+}
+
+}  // namespace
+
+int daemon_main(int argc, char** argv) {
+  const auto options = parse(argc, argv);
+  if (!options) {
+    log_line("usage: backupd [--root DIR] [--socket PATH] | backupd --embedded --root DIR");
+    return 2;
+  }
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  auto ground = take_ground(options->root);
+  if (!ground) {
+    if (options->embedded) {
+      send_refusal(BorrowedFd(kPassedFd), ground.error());
+    } else {
+      log_line(ground.error().message());
+    }
+    return 1;
+  }
+  auto served = serve(*ground, *options);
+  if (served) return 0;
+  log_line(served.error().message());
+  return 1;
+}
+
+}  // namespace backupkit

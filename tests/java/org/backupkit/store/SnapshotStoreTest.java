@@ -1,0 +1,202 @@
+package org.backupkit.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.backupkit.BackupException;
+import org.backupkit.BackupService;
+import org.backupkit.ErrorCode;
+import org.backupkit.store.ProgressEvent.Kind;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class SnapshotStoreTest {
+  private static final String NOTES = "com.example.notes";
+  private static final String PHOTOS = "com.example.photos";
+  private static final int BIG = 5 << 20;
+
+  @TempDir Path folder;
+  private Path root;
+  private Path directory;
+
+  @BeforeEach
+  void makeDevice() throws IOException {
+    root = folder.resolve("device");
+    directory = folder.resolve("store");
+    Path fixture = Path.of("tests/fixtures/device");
+    try (Stream<Path> paths = Files.walk(fixture)) {
+      for (Path path : paths.toList()) {
+        Path target = root.resolve(fixture.relativize(path).toString());
+        if (Files.isDirectory(path)) {
+          Files.createDirectories(target);
+        } else {
+          Files.copy(path, target);
+        }
+      }
+    }
+    byte[] big = new byte[BIG];
+    new Random(1).nextBytes(big);
+    Files.write(root.resolve("data/photos/big.raw"), big);
+  }
+
+  @Test
+  void restore_ofAWipedBundle_bringsBackEveryByte() throws IOException {
+    Path letter = root.resolve("data/notes/drafts/letter.txt");
+    Path photo = root.resolve("data/photos/big.raw");
+    String text = Files.readString(letter);
+    byte[] bytes = Files.readAllBytes(photo);
+    SnapshotStore store = SnapshotStore.open(directory);
+    try (BackupService service = BackupService.embedded(root)) {
+      BackupReport backup = store.backupFull(service, List.of(NOTES, PHOTOS), Progress.NONE);
+      assertTrue(backup.succeeded(), backup.toString());
+      Files.delete(letter);
+      Files.delete(photo);
+      RestoreReport restore = store.restore(service, List.of(NOTES, PHOTOS), Progress.NONE);
+      assertTrue(restore.succeeded(), restore.toString());
+    }
+    assertEquals(text, Files.readString(letter));
+    assertEquals(-1, Arrays.mismatch(bytes, Files.readAllBytes(photo)));
+  }
+
+  @Test
+  void restore_ofAnOlderSnapshot_takesThatOne() throws IOException {
+    Path note = root.resolve("data/notes/shopping.txt");
+    Files.writeString(note, "old");
+    SnapshotStore store = SnapshotStore.open(directory);
+    try (BackupService service = BackupService.embedded(root)) {
+      store.backup(service, List.of(NOTES), Progress.NONE);
+      Files.writeString(note, "new");
+      store.backup(service, List.of(NOTES), Progress.NONE);
+      String first = store.snapshots().get(0).id();
+      store.restore(service, Map.of(NOTES, first), RestoreOptions.defaults(), Progress.NONE);
+      assertEquals("old", Files.readString(note));
+      store.restore(service, List.of(NOTES), Progress.NONE);
+      assertEquals("new", Files.readString(note));
+    }
+  }
+
+  @Test
+  void backup_tellsBeginFilesAndEndInOrder() throws IOException {
+    List<ProgressEvent> events = new ArrayList<>();
+    BackupReport report;
+    try (BackupService service = BackupService.embedded(root)) {
+      report = SnapshotStore.open(directory).backup(service, List.of(PHOTOS), events::add);
+    }
+    List<Kind> kinds =
+        events.stream()
+            .map(ProgressEvent::kind)
+            .filter(kind -> kind != Kind.PROCESS && kind != Kind.REPORT)
+            .toList();
+    assertEquals(Kind.BEGIN, kinds.get(0));
+    assertEquals(Kind.END, kinds.get(kinds.size() - 1));
+    assertEquals(report.bundles().get(0).files(), kinds.stream().filter(Kind.FILE::equals).count());
+    assertTrue(report.bundles().get(0).bytes() >= BIG, report.toString());
+  }
+
+  @Test
+  void snapshots_listsWhatWasWritten_andItsFilesAreThere() throws IOException {
+    SnapshotStore store = SnapshotStore.open(directory);
+    assertEquals(List.of(), store.snapshots());
+    try (BackupService service = BackupService.embedded(root)) {
+      store.backup(service, List.of(NOTES), Progress.NONE);
+    }
+    Snapshot snapshot = SnapshotStore.open(directory).snapshots().get(0);
+    assertEquals(NOTES, snapshot.bundle());
+    assertEquals("full", snapshot.kind());
+    assertFalse(snapshot.partial());
+    assertTrue(Files.isRegularFile(snapshot.directory().resolve("manage.json")));
+    assertTrue(Files.isRegularFile(snapshot.directory().resolve("snapshot.json")));
+    assertTrue(Files.isRegularFile(snapshot.directory().resolve("part.0.tar")));
+  }
+
+  @Test
+  void backup_withAnUnknownBundle_reportsItAndKeepsTheOthers() throws IOException {
+    SnapshotStore store = SnapshotStore.open(directory);
+    BackupReport report;
+    try (BackupService service = BackupService.embedded(root)) {
+      report = store.backup(service, List.of("com.example.none", NOTES), Progress.NONE);
+    }
+    assertEquals(ErrorCode.NOT_ADDED.code(), report.bundles().get(0).code());
+    assertTrue(report.bundles().get(1).succeeded(), report.toString());
+    assertEquals(1, store.snapshots().size());
+  }
+
+  @Test
+  void backup_removesWhatADeadRunLeft() throws IOException {
+    Path left = directory.resolve(NOTES).resolve(".incoming-20200101T000000.000Z");
+    SnapshotStore store = SnapshotStore.open(directory);
+    Files.createDirectories(left);
+    Files.writeString(left.resolve("part.0.tar"), "torn");
+    try (BackupService service = BackupService.embedded(root)) {
+      store.backup(service, List.of(NOTES), Progress.NONE);
+    }
+    assertFalse(Files.exists(left));
+    assertEquals(1, store.snapshots().size());
+  }
+
+  @Test
+  void backup_withoutBundles_isAnInvalidArgument() throws IOException {
+    SnapshotStore store = SnapshotStore.open(directory);
+    try (BackupService service = BackupService.embedded(root)) {
+      BackupException failure =
+          assertThrows(
+              BackupException.class, () -> store.backup(service, List.of(), Progress.NONE));
+      assertEquals(ErrorCode.INVALID_ARGUMENT, failure.error());
+      for (String name : List.of("a/b", "..", "", ".hidden")) {
+        failure =
+            assertThrows(
+                BackupException.class, () -> store.backup(service, List.of(name), Progress.NONE));
+        assertEquals(ErrorCode.INVALID_ARGUMENT, failure.error());
+      }
+    }
+    assertFalse(Files.exists(directory));
+  }
+
+  @Test
+  void open_ofADirectoryWithOtherThings_refusesAndNamesIt() throws IOException {
+    IOException failure = assertThrows(IOException.class, () -> SnapshotStore.open(root));
+    assertTrue(failure.getMessage().contains(root.toString()), failure.getMessage());
+    assertTrue(failure.getMessage().contains("not a backup store"), failure.getMessage());
+  }
+
+  @Test
+  void restore_withoutASnapshot_namesTheBundle() throws IOException {
+    SnapshotStore store = SnapshotStore.open(directory);
+    try (BackupService service = BackupService.embedded(root)) {
+      BackupException failure =
+          assertThrows(
+              BackupException.class, () -> store.restore(service, List.of(NOTES), Progress.NONE));
+      assertEquals(NOTES, failure.bundleName());
+    }
+  }
+
+  @Test
+  void restore_ofASnapshotWithATruncatedFile_touchesNothing() throws IOException {
+    SnapshotStore store = SnapshotStore.open(directory);
+    try (BackupService service = BackupService.embedded(root)) {
+      store.backup(service, List.of(NOTES), Progress.NONE);
+      Path part = store.snapshots().get(0).directory().resolve("part.0.tar");
+      Files.writeString(part, "short");
+      Files.writeString(root.resolve("data/notes/shopping.txt"), "today's");
+      BackupException failure =
+          assertThrows(
+              BackupException.class, () -> store.restore(service, List.of(NOTES), Progress.NONE));
+      assertTrue(failure.getMessage().contains(part.toString()), failure.getMessage());
+    }
+    assertEquals("today's", Files.readString(root.resolve("data/notes/shopping.txt")));
+  }
+}

@@ -1,0 +1,131 @@
+#include "native/io/process.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "native/io/unix_socket.h"
+#include "tests/native/census.h"
+
+namespace backupkit {
+namespace {
+
+using Process = Census;
+
+// What a shell script on the other side of the channel, its descriptor 3, says until it ends.
+std::string said_by(const std::string& script) {
+  auto ends = seqpacket_pair().value();
+  auto child = spawn("/bin/sh", {"-c", script}, ends.second.borrow()).value();
+  ends.second.reset();
+  std::string said;
+  Incoming incoming;
+  while (receive_message(ends.first.borrow(), incoming).value() == Receipt::kMessage) {
+    said.append(incoming.bytes.begin(), incoming.bytes.end());
+  }
+  EXPECT_EQ(reap(child).value(), 0);
+  return said;
+}
+
+TEST_F(Process, channel_is_descriptor_3) { EXPECT_EQ(said_by("echo hello >&3"), "hello\n"); }
+
+// Keeps descriptor 3 of this process, whatever it is, and brings it back at the end.
+class Borrowed3 {
+ public:
+  explicit Borrowed3(BorrowedFd instead)
+      : kept_(::fcntl(3, F_DUPFD_CLOEXEC, 10)),
+        was_close_on_exec_(is_close_on_exec(BorrowedFd(3))) {
+    EXPECT_EQ(::dup3(instead.get(), 3, O_CLOEXEC), 3);
+  }
+  ~Borrowed3() {
+    if (kept_.is_open()) {
+      EXPECT_EQ(::dup3(kept_.get(), 3, was_close_on_exec_ ? O_CLOEXEC : 0), 3);
+    } else {
+      EXPECT_EQ(::close(3), 0);
+    }
+  }
+  Borrowed3(const Borrowed3&) = delete;
+  Borrowed3& operator=(const Borrowed3&) = delete;
+
+ private:
+  UniqueFd kept_;
+  bool was_close_on_exec_;
+};
+
+TEST_F(Process, channel_that_is_3_already_stays_open) {
+  auto ends = seqpacket_pair().value();
+  const UniqueFd ours(::fcntl(ends.first.get(), F_DUPFD_CLOEXEC, 10));
+  const UniqueFd theirs(::fcntl(ends.second.get(), F_DUPFD_CLOEXEC, 10));
+  ends = {};
+  const Borrowed3 channel(theirs.borrow());
+  auto child = spawn("/bin/sh", {"-c", "echo three >&3"}, BorrowedFd(3)).value();
+  EXPECT_TRUE(is_close_on_exec(BorrowedFd(3)));
+  EXPECT_EQ(reap(child).value(), 0);
+  Incoming incoming;
+  EXPECT_EQ(receive_message(ours.borrow(), incoming).value(), Receipt::kMessage);
+}
+
+TEST_F(Process, nothing_else_is_open_also_what_is_not_close_on_exec) {
+  const UniqueFd careless(::open("/dev/null", O_RDONLY));  // NOLINT: without O_CLOEXEC
+  const UniqueFd high(::fcntl(careless.get(), F_DUPFD, 200));
+  // The last one is the directory that ls itself reads.
+  EXPECT_EQ(said_by("exec ls /proc/self/fd >&3"), "0\n1\n2\n3\n4\n");
+  EXPECT_EQ(said_by("exec readlink /proc/self/fd/0 >&3"), "/dev/null\n");
+}
+
+TEST_F(Process, signal_mask_is_empty_and_actions_are_default) {
+  sigset_t blocked;
+  sigset_t before;
+  sigfillset(&blocked);
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &blocked, &before), 0);
+  const auto previous = ::signal(SIGPIPE, SIG_IGN);
+  const auto said = said_by("grep -E 'Sig(Blk|Ign)' /proc/self/status >&3");
+  ::signal(SIGPIPE, previous);
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+  unsigned long long mask = 1;
+  unsigned long long ignored = 1;
+  ASSERT_EQ(std::sscanf(said.c_str(), "SigBlk: %llx SigIgn: %llx", &mask, &ignored), 2) << said;
+  EXPECT_EQ(mask, 0U);
+  EXPECT_EQ(ignored & 0x7fffffffU, 0U);  // 32 and 33 are the C library's own
+}
+
+TEST_F(Process, child_has_its_own_process_group) {
+  const auto ends = seqpacket_pair().value();
+  auto child = spawn("/bin/sleep", {"60"}, ends.second.borrow()).value();
+  EXPECT_EQ(::getpgid(child.pid), child.pid);
+  EXPECT_TRUE(is_close_on_exec(child.pidfd.borrow()));
+  kill_child(child);
+  EXPECT_EQ(reap(child).value(), 128 + SIGKILL);
+  EXPECT_FALSE(child.pidfd.is_open());
+  kill_child(child);
+}
+
+TEST_F(Process, pidfd_tells_the_end_and_reap_the_code) {
+  const auto ends = seqpacket_pair().value();
+  auto child = spawn("/bin/sh", {"-c", "exit 7"}, ends.second.borrow()).value();
+  pollfd ended{child.pidfd.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&ended, 1, 10000), 1);
+  EXPECT_EQ(reap(child).value(), 7);
+}
+
+TEST_F(Process, missing_program_is_an_error_and_leaves_no_child) {
+  const auto ends = seqpacket_pair().value();
+  const auto child = spawn("/nowhere/program", {}, ends.second.borrow());
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().sys_errno, ENOENT);
+}
+
+TEST_F(Process, arguments_arrive_unchanged) {
+  const auto ends = seqpacket_pair().value();
+  auto child = spawn("/bin/sh", {"-c", "printf '<%s>' \"$@\" >&3", "name", "", "a b", "*\n"},
+                     ends.second.borrow())
+                   .value();
+  EXPECT_EQ(reap(child).value(), 0);
+  Incoming incoming;
+  ASSERT_EQ(receive_message(ends.first.borrow(), incoming).value(), Receipt::kMessage);
+  EXPECT_EQ(std::string(incoming.bytes.begin(), incoming.bytes.end()), "<><a b><*\n>");
+}
+
+}  // namespace
+}  // namespace backupkit

@@ -1,0 +1,233 @@
+#include "native/manifest/scan.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/native/census.h"
+
+namespace backupkit {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Scan : public Census {
+ protected:
+  void SetUp() override {
+    Census::SetUp();
+    std::string name = (fs::temp_directory_path() / "scan_test.XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    dir_ = name;
+    root_.reset(::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  void TearDown() override {
+    root_.reset();
+    fs::remove_all(dir_);
+    Census::TearDown();
+  }
+
+  void make(const std::string& path, const std::string& content = "") const {
+    fs::create_directories((dir_ / path).parent_path());
+    std::ofstream(dir_ / path) << content;
+  }
+
+  // The paths in the order of their visits; each entry is kept in entries_.
+  std::vector<std::string> walk(const Rules& rules) {
+    std::vector<std::string> paths;
+    const auto totals = scan(root_.borrow(), rules, [&](const ScanEntry& entry) -> Result<void> {
+      paths.push_back(entry.path);
+      entries_[entry.path] = entry;
+      struct stat status{};
+      EXPECT_EQ(::fstatat(entry.parent.get(), entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW), 0)
+          << entry.path;
+      EXPECT_EQ(status.st_ino, entry.inode) << entry.path;
+      return {};
+    });
+    EXPECT_TRUE(totals) << totals.error().message();
+    if (totals) totals_ = *totals;
+    EXPECT_EQ(totals_.stored, paths.size());
+    return paths;
+  }
+
+  fs::path dir_;
+  UniqueFd root_;
+  ScanTotals totals_;
+  std::map<std::string, ScanEntry> entries_;
+};
+
+using Paths = std::vector<std::string>;
+
+const Rules kEverything = Rules::make({"*"}, {});
+
+TEST_F(Scan, visits_in_byte_order_a_directory_before_its_content) {
+  for (const std::string path : {"b/x", "b.c", "b!", "B", "\xFF", "a/z/1", "a/y", "\xC3\xA4"}) {
+    make(path);
+  }
+  EXPECT_EQ(walk(kEverything), (Paths{".", "B", "a", "a/y", "a/z", "a/z/1", "b", "b/x", "b!", "b.c",
+                                      "\xC3\xA4", "\xFF"}));
+}
+
+TEST_F(Scan, gives_what_the_file_system_knows) {
+  make("f", "12345");
+  fs::create_symlink("nowhere", dir_ / "l");
+  ASSERT_EQ(::mkfifo((dir_ / "p").c_str(), 0600), 0);
+  fs::create_hard_link(dir_ / "f", dir_ / "g");
+  ASSERT_EQ(::chmod((dir_ / "f").c_str(), 04751), 0);
+  const timespec times[2] = {{1700000000, 7}, {-3, 999999999}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / "f").c_str(), times, 0), 0);
+  EXPECT_EQ(walk(kEverything), (Paths{".", "f", "g", "l", "p"}));
+  const ScanEntry& file = entries_["f"];
+  EXPECT_EQ(file.mode, static_cast<uint32_t>(S_IFREG | 04751));
+  EXPECT_EQ(file.size, 5U);
+  EXPECT_EQ(file.uid, ::geteuid());
+  EXPECT_EQ(file.atime, (Timestamp{1700000000, 7}));
+  EXPECT_EQ(file.mtime, (Timestamp{-3, 999999999}));
+  EXPECT_EQ(file.links, 2U);
+  EXPECT_EQ(file.inode, entries_["g"].inode);
+  EXPECT_EQ(entries_["l"].link_target, "nowhere");
+  EXPECT_TRUE(S_ISFIFO(entries_["p"].mode));
+}
+
+TEST_F(Scan, visits_directories_above_just_before_the_first_taken_entry) {
+  for (const std::string path : {"a/b/c/1", "a/b/c/2", "a/b/d/3", "a/e/4", "q/b/none"}) make(path);
+  EXPECT_EQ(walk(Rules::make({"/*/b/c"}, {})), (Paths{"a", "a/b", "a/b/c", "a/b/c/1", "a/b/c/2"}));
+  EXPECT_EQ(walk(Rules::make({"4"}, {})), (Paths{"a", "a/e", "a/e/4"}));
+  EXPECT_EQ(walk(Rules::make({"a/b"}, {"c"})), (Paths{"a", "a/b", "a/b/d", "a/b/d/3"}));
+  EXPECT_EQ(totals_.excluded, 1U);
+  EXPECT_EQ(walk(Rules::make({"absent"}, {})), Paths{});
+}
+
+TEST_F(Scan, leaves_the_staging_directory_out) {
+  make(".backup/x");
+  make("a/.backup/x");
+  EXPECT_EQ(walk(kEverything), (Paths{".", "a", "a/.backup", "a/.backup/x"}));
+  EXPECT_EQ(totals_.excluded, 1U);
+}
+
+TEST_F(Scan, does_not_follow_links) {
+  make("d/f");
+  fs::create_directory_symlink("d", dir_ / "l");
+  EXPECT_EQ(walk(kEverything), (Paths{".", "d", "d/f", "l"}));
+}
+
+TEST_F(Scan, names_sockets_as_unsupported) {
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = (dir_ / "s").string();
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(walk(kEverything), (Paths{"."}));
+  EXPECT_EQ(totals_.unsupported, 1U);
+  EXPECT_EQ(totals_.details, (Paths{"s: socket"}));
+}
+
+TEST_F(Scan, goes_on_after_an_unreadable_directory) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  make("a/f");
+  make("b");
+  make("x/f");
+  ASSERT_EQ(::chmod((dir_ / "a").c_str(), 0), 0);
+  ASSERT_EQ(::chmod((dir_ / "x").c_str(), 0444), 0);  // its names can be read, nothing else
+  EXPECT_EQ(walk(kEverything), (Paths{".", "b", "x"}));
+  EXPECT_EQ(totals_.unreadable, 2U);
+  EXPECT_EQ(totals_.details, (Paths{"a: EACCES", "x/f: EACCES"}));
+  ASSERT_EQ(::chmod((dir_ / "a").c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((dir_ / "x").c_str(), 0700), 0);
+}
+
+TEST_F(Scan, counts_what_vanishes) {
+  make("a");
+  make("b");
+  make("c/d");
+  const auto totals =
+      scan(root_.borrow(), kEverything, [&](const ScanEntry& entry) -> Result<void> {
+        if (entry.path == "a") {
+          fs::remove(dir_ / "b");
+          fs::remove_all(dir_ / "c");
+        }
+        return {};
+      });
+  ASSERT_TRUE(totals);
+  EXPECT_EQ(totals->stored, 2U);
+  EXPECT_EQ(totals->vanished, 2U);
+  EXPECT_TRUE(totals->details.empty());
+}
+
+TEST_F(Scan, ends_with_the_error_of_the_visit) {
+  make("a");
+  const auto totals = scan(root_.borrow(), kEverything, [](const ScanEntry&) -> Result<void> {
+    return failure(Code::kCancelled, "enough");
+  });
+  ASSERT_FALSE(totals);
+  EXPECT_EQ(totals.error().code, Code::kCancelled);
+}
+
+class DeepScan : public Scan {
+ protected:
+  // `depth` directories named "d", in each a file "a" and one "z".
+  void make_deep(size_t depth) const {
+    UniqueFd at(::openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (size_t i = 0; i < depth; ++i) {
+      for (const char* name : {"a", "z"}) {
+        const UniqueFd file(::openat(at.get(), name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        ASSERT_TRUE(file.is_open());
+      }
+      ASSERT_EQ(::mkdirat(at.get(), "d", 0700), 0);
+      at = UniqueFd(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      ASSERT_TRUE(at.is_open());
+    }
+  }
+};
+
+TEST_F(DeepScan, holds_few_descriptors_at_depth_1000) {
+  make_deep(1000);
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+  const rlimit few{100, old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const Paths paths = walk(kEverything);
+  // Only the deepest, so that every directory above waits for it.
+  std::string deepest = "d";
+  for (int i = 1; i < 999; ++i) deepest += "/d";
+  const Paths lazy = walk(Rules::make({deepest + "/z"}, {}));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  EXPECT_EQ(paths.size(), 3001U);
+  EXPECT_EQ(paths.back(), "z");
+  EXPECT_EQ(lazy.size(), 1000U);
+  EXPECT_EQ(lazy.back(), deepest + "/z");
+  EXPECT_EQ(totals_.vanished, 0U);
+}
+
+TEST_F(DeepScan, what_lies_above_a_moved_directory_is_not_taken_from_elsewhere) {
+  make_deep(100);
+  make("other/secret");
+  const auto totals =
+      scan(root_.borrow(), kEverything, [&](const ScanEntry& entry) -> Result<void> {
+        if (entry.path.size() == 2 * 90 - 1 && entry.name == "d") {
+          fs::rename(dir_ / "d/d/d", dir_ / "other/d");
+        }
+        EXPECT_EQ(entry.path.find("d/secret"), std::string::npos);
+        return {};
+      });
+  ASSERT_TRUE(totals) << totals.error().message();
+  EXPECT_GT(totals->vanished, 0U);
+}
+
+}  // namespace
+}  // namespace backupkit
