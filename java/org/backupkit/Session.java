@@ -228,6 +228,7 @@ final class Session implements Connection.Sink {
     if (first != null) {
       return first;
     }
+    mine.whenComplete((reply, error) -> executor.retire());
     Event.Reply nothingLeft = new Event.Reply(0, null, "", new int[0]);
     if (!connection.isAlive()) {
       mine.complete(nothingLeft);

@@ -16,6 +16,7 @@ public final class SerialExecutor {
   private static final long IDLE_THREAD_SECONDS = 10;
 
   private final Executor executor;
+  private final @Nullable ThreadPoolExecutor own;
   private final Object lock = new Object();
   private final Queue<Task> waiting = new ArrayDeque<>(); // guarded by lock
   private boolean running; // guarded by lock
@@ -28,6 +29,12 @@ public final class SerialExecutor {
    */
   public SerialExecutor(Executor executor) {
     this.executor = executor;
+    this.own = null;
+  }
+
+  private SerialExecutor(ThreadPoolExecutor own) {
+    this.executor = own;
+    this.own = own;
   }
 
   /**
@@ -47,6 +54,16 @@ public final class SerialExecutor {
             task -> daemon(task, threadName));
     own.allowCoreThreadTimeOut(true);
     return new SerialExecutor(own);
+  }
+
+  /**
+   * Lets a thread of its own end as soon as it has nothing to do. Tasks may still come: they get a
+   * new one.
+   */
+  public void retire() {
+    if (own != null) {
+      own.setKeepAliveTime(1, TimeUnit.MILLISECONDS);
+    }
   }
 
   static Thread daemon(Runnable task, String name) {

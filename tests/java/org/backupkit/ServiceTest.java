@@ -209,6 +209,28 @@ class ServiceTest {
   }
 
   @Test
+  void aReleasedSessionLeavesNoThread() throws Exception {
+    try (BackupService service = BackupService.embedded(root)) {
+      CountDownLatch ended = new CountDownLatch(1);
+      AtomicReference<Thread> listener = new AtomicReference<>();
+      GeneralCallbacks callbacks =
+          new GeneralCallbacks() {
+            @Override
+            public void onAllBundlesEnd(@Nullable BackupException error) {
+              listener.set(Thread.currentThread());
+              ended.countDown();
+            }
+          };
+      try (SessionBackup session = new SessionBackup(service, callbacks)) {
+        session.appendBundles(List.of(BUNDLE)).get();
+        assertTrue(ended.await(30, TimeUnit.SECONDS));
+      }
+      listener.get().join(5_000);
+      assertFalse(listener.get().isAlive());
+    }
+  }
+
+  @Test
   void aThrowingListenerLosesItsFileOnly() throws Exception {
     AtomicReference<BackupFile> thrownAway = new AtomicReference<>();
     AtomicInteger uncaught = new AtomicInteger();
