@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.backupkit.BackupService;
+import org.backupkit.store.BackupOptions;
 import org.backupkit.store.BackupReport;
 import org.backupkit.store.SnapshotStore;
 import org.jspecify.annotations.Nullable;
@@ -32,6 +33,11 @@ final class BackupCommand implements Callable<Integer> {
   @Option(names = "--full", description = "Back up everything again (always so for now).")
   private boolean full;
 
+  @Option(
+      names = "--no-hash",
+      description = "Do not read big files to hash them: a restore checks their size alone.")
+  private boolean unhashed;
+
   @Option(names = "--json", description = "Print one JSON object per line.")
   private boolean json;
 
@@ -57,7 +63,9 @@ final class BackupCommand implements Callable<Integer> {
       }
       Output output = new Output(json);
       BackupReport report =
-          full ? target.backupFull(service, names, output) : target.backup(service, names, output);
+          full || unhashed
+              ? target.backupFull(service, names, new BackupOptions(!unhashed), output)
+              : target.backup(service, names, output);
       int code = output.summary("Backed up", report.bundles(), report.elapsed());
       return code == 0 && leftOut > 0 ? Main.PARTIAL : code;
     }

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -102,6 +103,23 @@ public final class SnapshotStore {
    */
   public BackupReport backupFull(BackupService service, List<String> bundles, Progress progress)
       throws IOException {
+    return backupFull(service, bundles, BackupOptions.defaults(), progress);
+  }
+
+  /**
+   * Backs up bundles wholly, with options. Blocks until every one has ended.
+   *
+   * @param service the service that knows them
+   * @param bundles their names
+   * @param options how
+   * @param progress is told of each step
+   * @return a result for each bundle; a failed one leaves no snapshot
+   * @throws IOException when nothing was backed up: the store is in use or cannot be written, or
+   *     the service refused the session
+   */
+  public BackupReport backupFull(
+      BackupService service, List<String> bundles, BackupOptions options, Progress progress)
+      throws IOException {
     long start = System.nanoTime();
     List<String> names = distinct(bundles);
     Files.createDirectories(directory);
@@ -114,7 +132,8 @@ public final class SnapshotStore {
       BackupRun run = new BackupRun(directory, names, Capabilities.ask(service), progress);
       Failure broken = null;
       try (SessionBackup session = new SessionBackup(service, run)) {
-        Await.value(session.appendBundles(names));
+        Await.value(
+            session.appendBundles(names, Collections.nCopies(names.size(), options.info())));
         broken = wait(run);
       }
       return new BackupReport(run.results(broken), since(start));

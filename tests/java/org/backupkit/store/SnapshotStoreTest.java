@@ -73,6 +73,22 @@ class SnapshotStoreTest {
   }
 
   @Test
+  void backupWithoutIntegrity_namesNoHashOfABigFileAndRestoresIt() throws IOException {
+    Path photo = root.resolve("data/photos/big.raw");
+    byte[] bytes = Files.readAllBytes(photo);
+    SnapshotStore store = SnapshotStore.open(directory);
+    try (BackupService service = BackupService.embedded(root)) {
+      store.backupFull(service, List.of(PHOTOS), new BackupOptions(false), Progress.NONE);
+      Path snapshot = directory.resolve(PHOTOS).resolve(store.snapshots().get(0).id());
+      String index = Files.readString(snapshot.resolve("manage.json"));
+      assertTrue(index.contains("\"hash\":\"\""), index);
+      Files.delete(photo);
+      store.restore(service, List.of(PHOTOS), Progress.NONE);
+    }
+    assertEquals(-1, Arrays.mismatch(bytes, Files.readAllBytes(photo)));
+  }
+
+  @Test
   void restore_ofAnOlderSnapshot_takesThatOne() throws IOException {
     Path note = root.resolve("data/notes/shopping.txt");
     Files.writeString(note, "old");
