@@ -86,8 +86,7 @@ Result<void> serve(Link& link) {
   auto settings = read_settings(start->fds[1].borrow());
   if (!settings) return failure(settings.error());
   const BorrowedFd sandbox = start->fds[0].borrow();
-  return kind == SessionKind::kRestore ? restore(sandbox, *settings, link)
-                                       : back_up(sandbox, *settings, link);
+  return kind == SessionKind::kRestore ? restore(sandbox, link) : back_up(sandbox, *settings, link);
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ constexpr size_t kMaxFiles = 1'000'000;
 
 class Restore {
  public:
-  Restore(BorrowedFd sandbox, const Settings& settings, Link& link)
-      : sandbox_(sandbox), settings_(settings), link_(link) {}
+  Restore(BorrowedFd sandbox, Link& link) : sandbox_(sandbox), link_(link) {}
 
   Result<void> run();
 
@@ -44,7 +43,6 @@ class Restore {
   Result<void> send_report(uint64_t entries);
 
   BorrowedFd sandbox_;
-  const Settings& settings_;
   Link& link_;
   std::map<std::string, UniqueFd> files_;  // by uri; ours are read-only
   std::vector<IndexItem> index_;
@@ -261,8 +259,6 @@ Result<void> Restore::send_report(uint64_t entries) {
 
 }  // namespace
 
-Result<void> restore(BorrowedFd sandbox, const Settings& settings, Link& link) {
-  return Restore(sandbox, settings, link).run();
-}
+Result<void> restore(BorrowedFd sandbox, Link& link) { return Restore(sandbox, link).run(); }
 
 }  // namespace backupkit

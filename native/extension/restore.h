@@ -2,7 +2,6 @@
 #pragma once
 
 #include "native/extension/link.h"
-#include "native/extension/settings.h"
 
 namespace backupkit {
 
@@ -10,6 +9,6 @@ namespace backupkit {
 // manage.json before the first byte of the sandbox changes, and applies it. Error: the message
 // names the file or entry. Error kClosed: the service has gone before the bundle was published;
 // nothing was touched.
-[[nodiscard]] Result<void> restore(BorrowedFd sandbox, const Settings& settings, Link& link);
+[[nodiscard]] Result<void> restore(BorrowedFd sandbox, Link& link);
 
 }  // namespace backupkit
