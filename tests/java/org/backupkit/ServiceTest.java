@@ -17,13 +17,10 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeMap;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -58,7 +55,7 @@ class ServiceTest {
     Path files = sandbox.resolve("data/storage/el2/base/files");
     Files.writeString(files.resolve("note.txt"), "first note");
     Files.writeString(files.resolve("deep/other.txt"), "second note");
-    Files.write(files.resolve("big.bin"), bytes(5_000_000));
+    Files.write(files.resolve("big.bin"), Device.bytes(5_000_000));
     Files.createSymbolicLink(files.resolve("link"), Path.of("note.txt"));
   }
 
@@ -312,7 +309,7 @@ class ServiceTest {
     Recorder recorder = new Recorder(store);
     try (SessionBackup session = new SessionBackup(service, recorder)) {
       session.appendBundles(List.of(BUNDLE)).get();
-      recorder.awaitSuccess();
+      recorder.awaitSuccess(BUNDLE);
     }
   }
 
@@ -346,7 +343,7 @@ class ServiceTest {
       for (String uri : uris) {
         session.getFileHandle(new FileMeta(BUNDLE, uri)).get();
       }
-      recorder.awaitSuccess();
+      recorder.awaitSuccess(BUNDLE);
     }
   }
 
@@ -359,12 +356,6 @@ class ServiceTest {
   @SuppressWarnings("NullAway") // what a caller may do in spite of the annotations
   private static GeneralCallbacks absent() {
     return null;
-  }
-
-  private static byte[] bytes(int size) {
-    byte[] bytes = new byte[size];
-    new Random(1).nextBytes(bytes);
-    return bytes;
   }
 
   private static Map<String, String> tree(Path top) throws IOException {
@@ -391,66 +382,6 @@ class ServiceTest {
   private static long descriptors() throws IOException {
     try (var entries = Files.list(Path.of("/proc/self/fd"))) {
       return entries.filter(entry -> Files.exists(entry, LinkOption.NOFOLLOW_LINKS)).count();
-    }
-  }
-
-  /** Notes what is told; keeps the files in a directory if it has one. */
-  private static class Recorder implements GeneralCallbacks {
-    private final BlockingQueue<String> events = new LinkedBlockingQueue<>();
-    private final @Nullable Path store;
-
-    Recorder() {
-      this(null);
-    }
-
-    Recorder(@Nullable Path store) {
-      this.store = store;
-    }
-
-    String next() throws InterruptedException {
-      String event = events.poll(30, TimeUnit.SECONDS);
-      assertNotNull(event, "nothing happened");
-      return event;
-    }
-
-    void awaitSuccess() throws InterruptedException {
-      assertEquals("begin " + BUNDLE + " 0", next());
-      assertEquals("end " + BUNDLE + " 0", next());
-      assertEquals("all 0", next());
-    }
-
-    @Override
-    public void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
-      if (file == null) {
-        events.add("file " + error);
-        return;
-      }
-      try (file) {
-        if (store != null) {
-          file.fd().copyTo(store.resolve(file.uri()));
-        }
-      } catch (IOException e) {
-        throw new IllegalStateException(e);
-      }
-    }
-
-    @Override
-    public void onBundleBegin(@Nullable BackupException error, String bundleName) {
-      events.add("begin " + bundleName + " " + code(error));
-    }
-
-    @Override
-    public void onBundleEnd(@Nullable BackupException error, String bundleName) {
-      events.add("end " + bundleName + " " + code(error));
-    }
-
-    @Override
-    public void onAllBundlesEnd(@Nullable BackupException error) {
-      events.add("all " + code(error));
-    }
-
-    private static String code(@Nullable BackupException error) {
-      return error == null ? "0" : String.valueOf(error.code());
     }
   }
 }

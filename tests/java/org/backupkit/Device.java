@@ -1,0 +1,70 @@
+package org.backupkit;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Random;
+
+/** A device root in a test's directory. */
+public final class Device {
+  private final Path root;
+
+  /** Makes one. */
+  public Device(Path root) throws IOException {
+    this.root = Files.createDirectories(root);
+    Files.createDirectories(root.resolve("etc/backupkit/bundles"));
+  }
+
+  /** Its directory. */
+  public Path root() {
+    return root;
+  }
+
+  /** Adds a bundle of which everything is backed up; gives its sandbox, which is empty. */
+  public Path addBundle(String name) throws IOException {
+    Files.writeString(
+        root.resolve("etc/backupkit/bundles").resolve(name + ".json"),
+        """
+        {"name": "%s", "versionCode": 1, "versionName": "1.0", "sandbox": "data/%s",
+         "backup": {"allowToBackupRestore": true, "includes": ["*"]}}
+        """
+            .formatted(name, name));
+    return Files.createDirectories(root.resolve("data").resolve(name));
+  }
+
+  /** Writes the service's settings. */
+  public void configure(String json) throws IOException {
+    Files.writeString(root.resolve("etc/backupkit/service.json"), json);
+  }
+
+  /** Bytes that no compression or coincidence reproduces; the same for each call. */
+  public static byte[] bytes(int size) {
+    byte[] bytes = new byte[size];
+    new Random(1).nextBytes(bytes);
+    return bytes;
+  }
+
+  /** Whether this runs as root. */
+  public static boolean isRoot() throws IOException {
+    return Files.getAttribute(Path.of("/proc/self"), "unix:uid").equals(0);
+  }
+
+  /** Lets every user look into a directory. */
+  public static void openToAll(Path directory) throws IOException {
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+
+  /** Empties a directory. */
+  public static void empty(Path directory) throws IOException {
+    try (var entries = Files.list(directory)) {
+      for (Path entry : entries.toList()) {
+        if (Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
+          empty(entry);
+        }
+        Files.delete(entry);
+      }
+    }
+  }
+}
