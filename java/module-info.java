@@ -7,6 +7,7 @@ module org.backupkit {
   requires org.scijava.nativelib;
 
   exports org.backupkit;
+  exports org.backupkit.extension;
   exports org.backupkit.store;
 
   opens org.backupkit.cli to
