@@ -1,10 +1,5 @@
 package org.backupkit.internal;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.json.JsonReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.regex.Pattern;
 import org.backupkit.BackupException;
 import org.backupkit.ErrorCode;
@@ -15,11 +10,6 @@ public final class Arguments {
   private static final Pattern BUNDLE_NAME =
       Pattern.compile("(?!\\.)[A-Za-z0-9._-]{1,127}(:[0-9]{1,9})?");
   private static final Pattern URI = Pattern.compile("[0-9A-Za-z_.]{0,255}");
-  private static final JsonMapper LENIENT =
-      JsonMapper.builder()
-          .enable(JsonReadFeature.ALLOW_JAVA_COMMENTS)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
 
   private Arguments() {}
 
@@ -78,18 +68,8 @@ public final class Arguments {
    * @throws BackupException if it is anything else
    */
   public static String jsonObject(@Nullable String json, String what) throws BackupException {
-    String text = present(json, what);
-    try {
-      JsonNode node = LENIENT.readTree(text);
-      if (node.isObject()) {
-        return text;
-      }
-    } catch (JsonProcessingException e) {
-      BackupException failure = invalid(what + " is not JSON: " + e.getOriginalMessage());
-      failure.initCause(e);
-      throw failure;
-    }
-    throw invalid(what + " is not a JSON object");
+    Json.object(json, what);
+    return json;
   }
 
   /**
