@@ -24,7 +24,9 @@ namespace backupkit {
 namespace {
 
 constexpr size_t kEventsPerTurn = 64;
-constexpr uint64_t kTimerTag = 0;  // watches have a generation above 0 in the upper half
+// Watches have a generation above 0 in the upper half.
+constexpr uint64_t kSteadyTag = 0;
+constexpr uint64_t kBootTag = 1;
 
 uint64_t tag_of(int number, uint32_t generation) {
   return (static_cast<uint64_t>(generation) << 32) | static_cast<uint32_t>(number);
@@ -37,10 +39,9 @@ epoll_event event_of(uint32_t events, uint64_t tag) {
   return event;
 }
 
-timespec timespec_of(Loop::Clock::time_point when) {
-  using std::chrono::nanoseconds;
+timespec timespec_of(std::chrono::nanoseconds when) {
   // 0 would disarm, and a negative time is none.
-  const auto since = std::max<nanoseconds>(when.time_since_epoch(), nanoseconds(1));
+  const auto since = std::max(when, std::chrono::nanoseconds(1));
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
   timespec time{};
   time.tv_sec = static_cast<time_t>(seconds.count());
@@ -53,17 +54,24 @@ timespec timespec_of(Loop::Clock::time_point when) {
 Result<std::unique_ptr<Loop>> Loop::make() {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.is_open()) return errno_failure("epoll");
+  std::unique_ptr<Loop> loop(new Loop(std::move(epoll)));  // private maker
   // steady_clock is CLOCK_MONOTONIC in libstdc++ and libc++.
-  UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-  if (!timer.is_open()) return errno_failure("timerfd");
-  auto event = event_of(EPOLLIN, kTimerTag);
-  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, timer.get(), &event) != 0) {
-    return errno_failure("epoll");
+  for (auto opened : {loop->open_timer(loop->steady_, CLOCK_MONOTONIC, kSteadyTag),
+                      loop->open_timer(loop->boot_, CLOCK_BOOTTIME, kBootTag)}) {
+    if (!opened) return failure(opened.error());
   }
-  return std::unique_ptr<Loop>(new Loop(std::move(epoll), std::move(timer)));  // private maker
+  return loop;
 }
 
-Loop::Loop(UniqueFd epoll, UniqueFd timer) : epoll_(std::move(epoll)), timer_(std::move(timer)) {}
+Result<void> Loop::open_timer(Timers& timers, int clock, uint64_t tag) {
+  timers.timer = UniqueFd(::timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timers.timer.is_open()) return errno_failure("timerfd");
+  auto event = event_of(EPOLLIN, tag);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timers.timer.get(), &event) != 0) {
+    return errno_failure("epoll");
+  }
+  return {};
+}
 
 Result<void> Loop::watch(BorrowedFd fd, uint32_t events, Handler handler) {
   if (++last_generation_ == 0) ++last_generation_;
@@ -97,7 +105,9 @@ void Loop::forget(BorrowedFd fd) {
 Result<void> Loop::run() {
   std::array<epoll_event, kEventsPerTurn> events{};
   while (!stopped_) {
-    if (auto armed = arm_timer(); !armed) return armed;
+    for (Timers* timers : {&steady_, &boot_}) {
+      if (auto armed = arm(*timers); !armed) return armed;
+    }
     const int count = retry([&] {
       return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
     });
@@ -111,56 +121,64 @@ Result<void> Loop::run() {
 }
 
 Loop::TimerId Loop::call_at(Clock::time_point when, std::function<void()> task) {
+  return add(steady_, when.time_since_epoch(), std::move(task));
+}
+
+Loop::TimerId Loop::call_at(BootClock::time_point when, std::function<void()> task) {
+  return add(boot_, when.time_since_epoch(), std::move(task));
+}
+
+Loop::TimerId Loop::add(Timers& timers, std::chrono::nanoseconds when, std::function<void()> task) {
   const TimerId id = ++last_timer_;
-  timers_.emplace(TimerKey(when, id), std::move(task));
-  timer_times_.emplace(id, when);
+  timers.tasks.emplace(Timers::Key(when, id), std::move(task));
+  timers.times.emplace(id, when);
   return id;
 }
 
 void Loop::cancel(TimerId id) {
-  const auto found = timer_times_.find(id);
-  if (found == timer_times_.end()) return;
-  timers_.erase(TimerKey(found->second, id));
-  timer_times_.erase(found);
+  for (Timers* timers : {&steady_, &boot_}) {
+    const auto found = timers->times.find(id);
+    if (found == timers->times.end()) continue;
+    timers->tasks.erase(Timers::Key(found->second, id));
+    timers->times.erase(found);
+  }
 }
 
 // Once a turn, so that a hundred call_at() cost one system call. Setting the timer also takes back
 // that it was readable.
-Result<void> Loop::arm_timer() {
-  const auto wanted = timers_.empty() ? Clock::time_point::max() : timers_.begin()->first.first;
-  if (wanted == armed_) return {};
+Result<void> Loop::arm(Timers& timers) {
+  const auto wanted =
+      timers.tasks.empty() ? Timers::Nanoseconds::max() : timers.tasks.begin()->first.first;
+  if (wanted == timers.armed) return {};
   itimerspec setting{};
-  if (!timers_.empty()) setting.it_value = timespec_of(wanted);
-  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) != 0) {
+  if (!timers.tasks.empty()) setting.it_value = timespec_of(wanted);
+  if (::timerfd_settime(timers.timer.get(), TFD_TIMER_ABSTIME, &setting, nullptr) != 0) {
     return errno_failure("set a timer");
   }
-  armed_ = wanted;
+  timers.armed = wanted;
   return {};
 }
 
 // Tasks that are added meanwhile wait for the next turn, so that they cannot starve descriptors.
-void Loop::run_due_timers() {
-  const auto now = Clock::now();
-  std::vector<TimerKey> due;
-  for (const auto& [key, task] : timers_) {
+void Loop::run_due(Timers& timers, std::chrono::nanoseconds now) {
+  timers.armed = Timers::Nanoseconds::min();  // it has fired: set it again in any case
+  std::vector<Timers::Key> due;
+  for (const auto& [key, task] : timers.tasks) {
     if (key.first > now) break;
     due.push_back(key);
   }
   for (const auto& key : due) {
     if (stopped_) return;
-    auto entry = timers_.extract(key);
+    auto entry = timers.tasks.extract(key);
     if (entry.empty()) continue;  // cancelled by one before
-    timer_times_.erase(key.second);
+    timers.times.erase(key.second);
     entry.mapped()();
   }
 }
 
 void Loop::dispatch(uint64_t tag, uint32_t events) {
-  if (tag == kTimerTag) {
-    armed_ = Clock::time_point::min();  // it has fired: set it again in any case
-    run_due_timers();
-    return;
-  }
+  if (tag == kSteadyTag) return run_due(steady_, Clock::now().time_since_epoch());
+  if (tag == kBootTag) return run_due(boot_, BootClock::now().time_since_epoch());
   const auto found = watches_.find(static_cast<int>(static_cast<uint32_t>(tag)));
   if (found == watches_.end() || found->second.generation != tag >> 32) return;
   const auto handler = found->second.handler;  // held, for it may forget itself

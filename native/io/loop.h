@@ -12,6 +12,7 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/base/boot_clock.h"
 
 namespace backupkit {
 
@@ -49,6 +50,9 @@ class Loop {
   // equal times in the order of the calls. A time in the past is served in the next turn.
   TimerId call_at(Clock::time_point when, std::function<void()> task);
 
+  // The same on the clock that runs on while the machine is suspended.
+  TimerId call_at(BootClock::time_point when, std::function<void()> task);
+
   // Drops a task that has not begun; unknown or past ids are ignored.
   void cancel(TimerId id);
 
@@ -57,19 +61,28 @@ class Loop {
     uint32_t generation = 0;
     std::shared_ptr<Handler> handler;
   };
-  using TimerKey = std::pair<Clock::time_point, TimerId>;
+  // The tasks of one clock, and the timerfd that says when the first is due.
+  struct Timers {
+    using Nanoseconds = std::chrono::nanoseconds;
+    using Key = std::pair<Nanoseconds, TimerId>;
 
-  Loop(UniqueFd epoll, UniqueFd timer);
-  [[nodiscard]] Result<void> arm_timer();
-  void run_due_timers();
+    UniqueFd timer;
+    std::map<Key, std::function<void()>> tasks;
+    std::unordered_map<TimerId, Nanoseconds> times;
+    Nanoseconds armed = Nanoseconds::max();  // what the timerfd waits for
+  };
+
+  explicit Loop(UniqueFd epoll) : epoll_(std::move(epoll)) {}
+  [[nodiscard]] Result<void> open_timer(Timers& timers, int clock, uint64_t tag);
+  [[nodiscard]] static Result<void> arm(Timers& timers);
+  TimerId add(Timers& timers, std::chrono::nanoseconds when, std::function<void()> task);
+  void run_due(Timers& timers, std::chrono::nanoseconds now);
   void dispatch(uint64_t tag, uint32_t events);
 
   UniqueFd epoll_;
-  UniqueFd timer_;
+  Timers steady_;
+  Timers boot_;
   std::unordered_map<int, Watch> watches_;
-  std::map<TimerKey, std::function<void()>> timers_;
-  std::unordered_map<TimerId, Clock::time_point> timer_times_;
-  Clock::time_point armed_ = Clock::time_point::max();  // what the timerfd waits for
   uint32_t last_generation_ = 0;
   TimerId last_timer_ = 0;
   bool stopped_ = false;

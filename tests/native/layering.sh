@@ -15,11 +15,12 @@ check() {  # check LAYER ALLOWED...
 }
 check base
 check io base
+check transfer base
 check archive io base
 check manifest archive io base
 check protocol io base
 check extension protocol manifest archive io base
-check service protocol manifest io base
+check service transfer protocol manifest io base
 check client protocol io base
 check jni client io base
 if grep -rln '<jni.h>' native include | grep -v '^native/jni/'; then

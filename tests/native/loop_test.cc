@@ -200,5 +200,20 @@ TEST_F(LoopTest, its_own_descriptors_are_close_on_exec) {
   }
 }
 
+TEST_F(LoopTest, tasks_of_both_clocks_are_called_and_can_be_cancelled) {
+  const auto loop = Loop::make().value();
+  std::string order;
+  const auto dropped = loop->call_at(BootClock::now(), [&] { order += "x"; });
+  loop->call_at(BootClock::now() + milliseconds(5), [&] { order += "a"; });
+  loop->call_at(Loop::Clock::now() + milliseconds(15), [&] { order += "b"; });
+  loop->call_at(BootClock::now() + milliseconds(25), [&] {
+    order += "c";
+    loop->stop();
+  });
+  loop->cancel(dropped);
+  ASSERT_TRUE(loop->run());
+  EXPECT_EQ(order, "abc");
+}
+
 }  // namespace
 }  // namespace backupkit
