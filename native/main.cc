@@ -1,12 +1,17 @@
-// backupd: the service, and with --extension the process that serves one bundle.
+// backupd: the service, and with its first argument the processes that it starts.
 
 #include "native/extension/main.h"
 
 #include <string_view>
 
 #include "native/service/daemon.h"
+#include "native/service/hook_process.h"
+#include "native/service/survey.h"
 
 int main(int argc, char** argv) {
-  const bool is_extension = argc > 1 && std::string_view(argv[1]) == "--extension";
-  return is_extension ? backupkit::extension_main(argc, argv) : backupkit::daemon_main(argc, argv);
+  const std::string_view role = argc > 1 ? argv[1] : "";
+  if (role == "--extension") return backupkit::extension_main(argc, argv);
+  if (role == "--hook") return backupkit::hook_main(argc, argv);
+  if (role == "--survey") return backupkit::survey_main();
+  return backupkit::daemon_main(argc, argv);
 }

@@ -47,23 +47,38 @@ class Client {
 
   [[nodiscard]] int32_t service_pid() const { return service_pid_; }
 
-  // Blocks until something arrives; std::nullopt at the connection's end.
+  // Blocks until something arrives; std::nullopt at the connection's end. A file for whose
+  // descriptor there was no room here comes again later; a reply in this case carries kOutOfMemory.
   [[nodiscard]] Result<std::optional<EventBatch>> await();
 
   // Ends the connection: await() gives the end, every later request an Error. May be repeated.
   void shut_down();
 
-  [[nodiscard]] Result<void> capabilities(uint32_t request);
-  // `kind`: 0 backup, 1 restore.
+  // `times`: sealed times as in wire.h; empty: every bundle.
+  [[nodiscard]] Result<void> capabilities(uint32_t request, std::span<const uint8_t> times);
+  [[nodiscard]] Result<void> version(uint32_t request);
+  // `call`: 0 getBackupInfo, 1 and 2 the compatibility of a backup and a restore, 3 removes what an
+  // interrupted run left.
+  [[nodiscard]] Result<void> app_call(uint32_t request, uint8_t call, const std::string& bundle,
+                                      std::span<const uint8_t> argument);
+  [[nodiscard]] Result<void> data_size(uint32_t request, bool precise,
+                                       std::span<const uint8_t> times);
+  // `kind`: 0 backup, 1 restore, 2 incremental backup.
   [[nodiscard]] Result<void> open_session(uint32_t request, uint8_t kind);
-  // `list` as in wire.h; `capability_file` is read from offset 0, whatever its position, and not
-  // kept.
-  [[nodiscard]] Result<void> append(uint32_t request, std::span<const uint8_t> list,
-                                    BorrowedFd capability_file);
+  // `list` as in wire.h; `more`: another append with the same request follows. The descriptors are
+  // read from offset 0, whatever their position, and not kept; `manifests` are at most 250.
+  [[nodiscard]] Result<void> append(uint32_t request, bool more, std::span<const uint8_t> list,
+                                    BorrowedFd capability_file,
+                                    std::span<const BorrowedFd> manifests);
   [[nodiscard]] Result<void> file_handle(uint32_t request, const std::string& bundle,
                                          const std::string& uri);
   [[nodiscard]] Result<void> publish(uint32_t request, const std::string& bundle,
                                      const std::string& uri);
+  [[nodiscard]] Result<void> update_timer(uint32_t request, const std::string& bundle,
+                                          int32_t milliseconds);
+  [[nodiscard]] Result<void> update_rate(uint32_t request, const std::string& bundle,
+                                         int32_t files_per_second);
+  [[nodiscard]] Result<void> cancel(uint32_t request, const std::string& bundle);
   [[nodiscard]] Result<void> release(uint32_t request);
   // `outcome`: 0 the file's callback has returned, 1 its descriptor was closed.
   [[nodiscard]] Result<void> settle(uint64_t sequence, uint8_t outcome);
@@ -73,6 +88,7 @@ class Client {
 
   Client(UniqueFd socket, std::unique_ptr<Service> service);
   [[nodiscard]] Result<void> greet();
+  [[nodiscard]] Result<std::optional<EventBatch>> without_fds(std::span<const uint8_t> message);
 
   std::mutex sending_;
   UniqueFd socket_;

@@ -1,7 +1,11 @@
 #include "backupkit/client.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
 
 #include "native/base/syscall.h"
 #include "native/io/process.h"
@@ -11,6 +15,10 @@
 
 namespace backupkit {
 namespace {
+
+constexpr int kRetryMillis = 10;
+constexpr size_t kMaxCopied = size_t{1} << 30;  // a manifest of some millions of entries
+constexpr size_t kMaxManifests = 250;           // beside the list, in one message
 
 Error broken(std::string_view why) {
   return {Code::kIpc, 0, "backup service: " + std::string(why)};
@@ -27,16 +35,27 @@ Result<void> send_frame(std::mutex& sending, BorrowedFd socket, const Frame& fra
     if (!sent && sent.error().code == Code::kClosed)
       return failure(broken("the connection is closed"));
     if (!sent) return failure(sent.error().in("backup service"));
-    if (*sent) return {};
-    pollfd writable{socket.get(), POLLOUT, 0};
-    if (retry([&] { return ::poll(&writable, 1, -1); }) < 0) return errno_failure("poll");
+    if (*sent == Sent::kAll) return {};
+    // Nothing tells when fewer descriptors are in flight: then only the time limits the wait.
+    const bool has_room = *sent == Sent::kTooManyInFlight;
+    pollfd writable{socket.get(), static_cast<int16_t>(has_room ? 0 : POLLOUT), 0};
+    if (retry([&] { return ::poll(&writable, 1, has_room ? kRetryMillis : -1); }) < 0) {
+      return errno_failure("poll");
+    }
   }
 }
 
-Result<UniqueFd> sealed_copy(BorrowedFd file) {
-  auto bytes = read_file(file, kMaxListBytes);
-  if (!bytes) return failure(Code::kInvalidArgument, bytes.error().in("capability file").message());
-  return sealed_memfd("capabilities", *bytes);
+Result<UniqueFd> sealed_copy(BorrowedFd file, const char* what) {
+  auto bytes = read_file(file, kMaxCopied);
+  if (!bytes) return failure(Code::kInvalidArgument, bytes.error().in(what).message());
+  return sealed_memfd(what, *bytes);
+}
+
+// As many files at a time as leave room for the program's own descriptors.
+uint32_t window() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 1;
+  return static_cast<uint32_t>(std::clamp<rlim_t>(files.rlim_cur / 8, 1, kMaxWindow));
 }
 
 FrameBuilder request_frame(FrameType type, uint32_t request) {
@@ -85,7 +104,7 @@ Result<std::unique_ptr<Client>> Client::embed(const std::string& backupd, const 
 }
 
 Result<void> Client::greet() {
-  auto hello = FrameBuilder(FrameType::kHello).number(kWireVersion).build();
+  auto hello = FrameBuilder(FrameType::kHello).number(kWireVersion).number(window()).build();
   // A service that refused has closed already; its reason is still to be read.
   auto sent = send_frame(sending_, socket_.borrow(), hello);
   auto batch = await();
@@ -110,12 +129,34 @@ Result<std::optional<EventBatch>> Client::await() {
   auto receipt = receive_message(socket_.borrow(), incoming);
   if (!receipt) return failure(receipt.error());
   if (*receipt != Receipt::kMessage) return std::nullopt;
-  if (incoming.truncated) {
-    return failure(
-        Code::kOutOfMemory,
-        "no descriptor is free for a file of the backup: close files or raise the limit");
-  }
+  if (incoming.truncated) return without_fds(incoming.bytes);
   return EventBatch{std::move(incoming.bytes), std::move(incoming.fds)};
+}
+
+// A message whose descriptors found no room here: its files are refused, and come again.
+Result<std::optional<EventBatch>> Client::without_fds(std::span<const uint8_t> message) {
+  auto frames = decode_message(message, {}, true);
+  if (!frames) return failure(frames.error());
+  ByteWriter left;
+  for (auto& frame : *frames) {
+    ByteReader reader(frame.body);
+    if (frame.lost_fds && frame.type == FrameType::kFileReady) {
+      auto refused = settle(reader.get<uint64_t>(), static_cast<uint8_t>(Outcome::kRefused));
+      if (!refused) return failure(refused.error());
+      continue;
+    }
+    if (frame.lost_fds && frame.type == FrameType::kReply) {
+      const Error full{Code::kOutOfMemory, EMFILE,
+                       "no descriptor is free for what the service answered"};
+      frame = FrameBuilder(FrameType::kReply)
+                  .number(reader.get<uint32_t>())
+                  .error(full)
+                  .text("")
+                  .build();
+    }
+    left.put_bytes(encode(frame));
+  }
+  return EventBatch{left.take(), {}};
 }
 
 void Client::shut_down() {
@@ -123,9 +164,41 @@ void Client::shut_down() {
   (void)::shutdown(socket_.get(), SHUT_RDWR);
 }
 
-Result<void> Client::capabilities(uint32_t request) {
+Result<void> Client::capabilities(uint32_t request, std::span<const uint8_t> times) {
+  auto builder = request_frame(FrameType::kCapabilities, request);
+  if (!times.empty()) {
+    auto sealed = sealed_memfd("times", times);
+    if (!sealed) return failure(sealed.error());
+    builder.fd(std::move(*sealed));
+  }
+  return send_frame(sending_, socket_.borrow(), builder.build());
+}
+
+Result<void> Client::version(uint32_t request) {
   return send_frame(sending_, socket_.borrow(),
-                    request_frame(FrameType::kCapabilities, request).build());
+                    request_frame(FrameType::kVersion, request).build());
+}
+
+Result<void> Client::app_call(uint32_t request, uint8_t call, const std::string& bundle,
+                              std::span<const uint8_t> argument) {
+  auto sealed = sealed_memfd("argument", argument);
+  if (!sealed) return failure(sealed.error());
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kAppCall, request)
+                        .number(call)
+                        .text(bundle)
+                        .fd(std::move(*sealed))
+                        .build());
+}
+
+Result<void> Client::data_size(uint32_t request, bool precise, std::span<const uint8_t> times) {
+  auto sealed = sealed_memfd("times", times);
+  if (!sealed) return failure(sealed.error());
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kDataSize, request)
+                        .number(static_cast<uint8_t>(precise))
+                        .fd(std::move(*sealed))
+                        .build());
 }
 
 Result<void> Client::open_session(uint32_t request, uint8_t kind) {
@@ -133,14 +206,23 @@ Result<void> Client::open_session(uint32_t request, uint8_t kind) {
                     request_frame(FrameType::kOpenSession, request).number(kind).build());
 }
 
-Result<void> Client::append(uint32_t request, std::span<const uint8_t> list,
-                            BorrowedFd capability_file) {
+Result<void> Client::append(uint32_t request, bool more, std::span<const uint8_t> list,
+                            BorrowedFd capability_file, std::span<const BorrowedFd> manifests) {
+  if (manifests.size() > kMaxManifests) {
+    return failure(Code::kInvalidArgument, "too many manifests in one append");
+  }
   auto builder = request_frame(FrameType::kAppend, request);
+  builder.number(static_cast<uint8_t>(more));
   auto sealed = sealed_memfd("bundles", list);
   if (!sealed) return failure(sealed.error());
   builder.fd(std::move(*sealed));
   if (capability_file.is_open()) {
-    auto copy = sealed_copy(capability_file);
+    auto copy = sealed_copy(capability_file, "capability file");
+    if (!copy) return failure(copy.error());
+    builder.fd(std::move(*copy));
+  }
+  for (const auto& manifest : manifests) {
+    auto copy = sealed_copy(manifest, "manifest");
     if (!copy) return failure(copy.error());
     builder.fd(std::move(*copy));
   }
@@ -156,6 +238,25 @@ Result<void> Client::file_handle(uint32_t request, const std::string& bundle,
 Result<void> Client::publish(uint32_t request, const std::string& bundle, const std::string& uri) {
   return send_frame(sending_, socket_.borrow(),
                     request_frame(FrameType::kPublish, request).text(bundle).text(uri).build());
+}
+
+Result<void> Client::update_timer(uint32_t request, const std::string& bundle,
+                                  int32_t milliseconds) {
+  return send_frame(
+      sending_, socket_.borrow(),
+      request_frame(FrameType::kUpdateTimer, request).text(bundle).number(milliseconds).build());
+}
+
+Result<void> Client::update_rate(uint32_t request, const std::string& bundle,
+                                 int32_t files_per_second) {
+  return send_frame(
+      sending_, socket_.borrow(),
+      request_frame(FrameType::kUpdateRate, request).text(bundle).number(files_per_second).build());
+}
+
+Result<void> Client::cancel(uint32_t request, const std::string& bundle) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kCancel, request).text(bundle).build());
 }
 
 Result<void> Client::release(uint32_t request) {

@@ -76,8 +76,8 @@ uint64_t now_in_ns() {
 
 class Backup {
  public:
-  Backup(BorrowedFd sandbox, const Settings& settings, Link& link)
-      : sandbox_(sandbox), settings_(settings), link_(link) {}
+  Backup(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link)
+      : sandbox_(sandbox), settings_(settings), hook_(hook), link_(link) {}
 
   Result<void> run();
 
@@ -97,7 +97,9 @@ class Backup {
 
   BorrowedFd sandbox_;
   const Settings& settings_;
+  Hook& hook_;
   Link& link_;
+  std::string app_report_;
   std::optional<TarWriter> writer_;
   std::vector<IndexItem> index_;
   std::deque<uint64_t> open_parts_;
@@ -122,6 +124,10 @@ class Backup {
 };
 
 Result<void> Backup::run() {
+  auto prepared = hook_.on_backup(settings_);
+  if (!prepared) return failure(prepared.error());
+  app_report_ = std::move(*prepared);
+  if (auto told = link_.progress("scan", "", 0, 0); !told) return told;
   auto totals =
       scan(sandbox_, settings_.rules, [this](const ScanEntry& found) { return visit(found); });
   if (!totals) return failure(totals.error());
@@ -137,7 +143,8 @@ Result<void> Backup::run() {
 
 Result<void> Backup::visit(const ScanEntry& found) {
   ++entries_;
-  if (auto told = link_.progress("pack", entries_, bytes_packed_ + bytes_shared_); !told) {
+  if (auto told = link_.progress("pack", found.path, entries_, bytes_packed_ + bytes_shared_);
+      !told) {
     return told;
   }
   if (!S_ISDIR(found.mode) && found.links > 1) {
@@ -319,6 +326,9 @@ Result<void> Backup::send_index() {
 }
 
 Result<void> Backup::send_report() {
+  if (!app_report_.empty()) {
+    if (auto sent = link_.report(app_report_); !sent) return sent;
+  }
   using nlohmann::json;
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
   json details = json::array();
@@ -365,8 +375,8 @@ Result<void> Backup::verdict() const {
 
 }  // namespace
 
-Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Link& link) {
-  return Backup(sandbox, settings, link).run();
+Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link) {
+  return Backup(sandbox, settings, hook, link).run();
 }
 
 }  // namespace backupkit

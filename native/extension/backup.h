@@ -1,6 +1,8 @@
-// The backup of one bundle: walks its sandbox, packs what is small, passes what is big.
+// The backup of one bundle: lets the app prepare its data, walks its sandbox, packs what is small,
+// passes what is big.
 #pragma once
 
+#include "native/extension/hook.h"
 #include "native/extension/link.h"
 #include "native/extension/settings.h"
 
@@ -9,6 +11,7 @@ namespace backupkit {
 // Sends every part, every big file, manage.json and the report. `sandbox` is the bundle's top
 // directory. Error: the backup is not complete; the message says why and names the entry. Error
 // kClosed: the service has gone.
-[[nodiscard]] Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Link& link);
+[[nodiscard]] Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Hook& hook,
+                                   Link& link);
 
 }  // namespace backupkit

@@ -1,25 +1,85 @@
 #include "native/extension/link.h"
 
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
+#include "native/base/syscall.h"
+
 namespace backupkit {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kNoticeEvery = std::chrono::milliseconds(100);
+constexpr auto kReportEvery = std::chrono::seconds(1);
+// Nothing tells when fewer descriptors are in flight (ETOOMANYREFS).
+constexpr auto kRetryAfter = std::chrono::milliseconds(10);
+
+int milliseconds_until(std::chrono::steady_clock::time_point until) {
+  using std::chrono::milliseconds;
+  const auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp(left.count(), int64_t{0}, int64_t{3'600'000}));
+}
+
+}  // namespace
 
 Result<void> Link::receive() {
   auto arrival = channel_.receive();
   if (!arrival) return failure(arrival.error());
   if (arrival->receipt != Receipt::kMessage) return failure(Code::kClosed, "the service has gone");
   for (auto& frame : arrival->frames) {
-    ByteReader reader(frame.body);
-    if (frame.type == FrameType::kCredit) {
-      credit_ += reader.get<uint32_t>();
-    } else if (frame.type == FrameType::kSettled) {
-      const auto sequence = reader.get<uint64_t>();
-      if (static_cast<Outcome>(reader.get<uint8_t>()) == Outcome::kClosed) open_.erase(sequence);
-    } else {
+    if (frame.type != FrameType::kSettled) {
       frames_.push_back(std::move(frame));
+      continue;
+    }
+    ByteReader reader(frame.body);
+    if (auto settled = settle(reader); !settled) return settled;
+  }
+  return {};
+}
+
+Result<void> Link::settle(ByteReader& reader) {
+  const auto sequence = reader.get<uint64_t>();
+  switch (static_cast<Outcome>(reader.get<uint8_t>())) {
+    case Outcome::kTaken:
+      if (untaken_.erase(sequence) != 0 && credit_) ++*credit_;
+      return {};
+    case Outcome::kClosed: {
+      open_.erase(sequence);
+      // It has arrived, then; ours would make a file that is to be published one with a writer.
+      const auto found = untaken_.find(sequence);
+      if (found != untaken_.end()) found->second.fds.clear();
+      return {};
+    }
+    case Outcome::kRefused: {
+      const auto found = untaken_.find(sequence);
+      return found == untaken_.end() ? Result<void>{} : send(found->second);
     }
   }
   return {};
+}
+
+// True when something was received.
+Result<bool> Link::await_frames(Clock::time_point until) {
+  auto ready = await(BorrowedFd(), false, until);
+  if (!ready) return failure(ready.error());
+  return *ready;
+}
+
+Result<bool> Link::await(BorrowedFd other, bool to_write, Clock::time_point until) {
+  const auto wanted = static_cast<int16_t>(to_write ? POLLOUT : POLLIN);
+  std::array<pollfd, 2> polled = {pollfd{channel_.socket().get(), POLLIN, 0},
+                                  pollfd{other.get(), wanted, 0}};
+  const int ready =
+      retry([&] { return ::poll(polled.data(), polled.size(), milliseconds_until(until)); });
+  if (ready < 0) return errno_failure("poll");
+  if (polled[0].revents != 0) {
+    if (auto received = receive(); !received) return failure(received.error());
+  }
+  return ready > 0;
 }
 
 Result<Frame> Link::next() {
@@ -31,28 +91,57 @@ Result<Frame> Link::next() {
   return frame;
 }
 
-Result<void> Link::await_credit() {
-  while (credit_ == 0) {
-    if (auto received = receive(); !received) return received;
+Result<std::optional<Frame>> Link::next(std::chrono::milliseconds patience) {
+  const auto until = Clock::now() + patience;
+  while (frames_.empty()) {
+    auto received = await_frames(until);
+    if (!received) return failure(received.error());
+    if (!*received) return std::nullopt;
   }
-  --credit_;
-  return {};
+  auto frame = next();
+  if (!frame) return failure(frame.error());
+  return std::move(*frame);
+}
+
+Result<void> Link::send(const Frame& frame) {
+  for (;;) {
+    auto sent = channel_.send(frame);
+    if (!sent) return failure(sent.error());
+    if (*sent == Sent::kAll) return {};
+    if (auto waited = await_frames(Clock::now() + kRetryAfter); !waited) {
+      return failure(waited.error());
+    }
+  }
+}
+
+// Sends a frame that is kept until the service has settled it.
+Result<uint64_t> Link::send_kept(FrameBuilder builder) {
+  const auto sequence = sequence_;
+  const auto kept = untaken_.emplace(sequence, builder.build()).first;
+  open_.insert(sequence);
+  if (auto sent = send(kept->second); !sent) return failure(sent.error());
+  return sequence;
 }
 
 Result<uint64_t> Link::send_file(std::string_view uri, std::vector<UniqueFd> fds) {
-  if (auto allowed = await_credit(); !allowed) return failure(allowed.error());
+  while (credit_ && *credit_ == 0) {
+    if (auto received = receive(); !received) return failure(received.error());
+  }
+  if (credit_) --*credit_;
   FrameBuilder builder(FrameType::kFile);
   builder.number(++sequence_).text(uri).error(std::nullopt);
   for (auto& fd : fds) builder.fd(std::move(fd));
-  open_.insert(sequence_);
-  if (auto sent = channel_.send(builder.build()); !sent) return failure(sent.error());
-  return sequence_;
+  noticed_ = Clock::now();  // a file is progress
+  return send_kept(std::move(builder));
 }
 
 Result<void> Link::send_file_error(std::string_view uri, const Error& error) {
-  if (auto allowed = await_credit(); !allowed) return allowed;
-  return channel_.send(
-      FrameBuilder(FrameType::kFile).number(++sequence_).text(uri).error(error).build());
+  FrameBuilder builder(FrameType::kFile);
+  builder.number(++sequence_).text(uri).error(error);
+  auto sent = send_kept(std::move(builder));
+  if (!sent) return failure(sent.error());
+  open_.erase(*sent);
+  return {};
 }
 
 Result<void> Link::await_closed(uint64_t sequence) {
@@ -63,32 +152,61 @@ Result<void> Link::await_closed(uint64_t sequence) {
 }
 
 Result<void> Link::published(uint32_t request, const std::optional<Error>& error) {
-  return channel_.send(FrameBuilder(FrameType::kPublished).number(request).error(error).build());
+  return send(FrameBuilder(FrameType::kPublished).number(request).error(error).build());
 }
 
-Result<void> Link::report(std::string_view json) {
-  return channel_.send(FrameBuilder(FrameType::kReport).text(json).build());
+Result<void> Link::report(std::string_view text) {
+  return send(FrameBuilder(FrameType::kReport).text(text).build());
+}
+
+Result<void> Link::hook_ready(bool takes_release) {
+  return send(
+      FrameBuilder(FrameType::kHookReady).number(static_cast<uint8_t>(takes_release)).build());
 }
 
 Result<void> Link::done(const std::optional<Error>& error) {
-  return channel_.send(FrameBuilder(FrameType::kDone).error(error).build());
+  while (!untaken_.empty()) {
+    if (auto received = receive(); !received) return received;
+  }
+  return send(FrameBuilder(FrameType::kDone).error(error).build());
 }
 
-Result<void> Link::progress(std::string_view phase, uint64_t entries, uint64_t bytes) {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - reported_ < std::chrono::seconds(1)) return {};
-  reported_ = now;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - start_).count();
-  const nlohmann::json info = {{"name", phase},
-                               {"processed", entries},
-                               {"total", 0},
-                               {"isPercentage", false},
-                               {"bytes", bytes}};
-  const nlohmann::json json = {
-      {"processResult",
-       {{"timeInfo", std::to_string(seconds)},
-        {"resultInfo", {{"progressInfo", nlohmann::json::array({info})}}}}}};
-  return channel_.send(FrameBuilder(FrameType::kProgress).text(json.dump()).build());
+Result<void> Link::progress(std::string_view phase, std::string_view path, uint64_t entries,
+                            uint64_t bytes) {
+  const auto now = Clock::now();
+  if (phase == phase_ && now - noticed_ < kNoticeEvery) return {};
+  phase_ = phase;
+  std::string text;
+  if (now - reported_ >= kReportEvery) {
+    reported_ = now;
+    const json info = {{"name", phase},         {"processed", entries}, {"total", 0},
+                       {"isPercentage", false}, {"bytes", bytes},       {"path", path}};
+    const json whole = {
+        {"processResult",
+         {{"timeInfo", seconds()}, {"resultInfo", {{"progressInfo", json::array({info})}}}}}};
+    text = whole.dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+  return send_progress(path, text);
+}
+
+Result<void> Link::app_progress(std::string_view phase, std::string_view text) {
+  phase_ = phase;
+  if (text.empty()) return send_progress("", "");
+  const json whole = {{"processResult", {{"timeInfo", seconds()}, {"resultInfo", text}}}};
+  return send_progress("", whole.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+Result<void> Link::send_progress(std::string_view path, std::string_view text) {
+  noticed_ = Clock::now();
+  // A path may be longer than a frame; its end says more than its begin.
+  const auto end = path.substr(path.size() - std::min(path.size(), kMaxText / 8));
+  const auto whole = text.size() <= kMaxText ? text : std::string_view();
+  return send(FrameBuilder(FrameType::kProgress).text(phase_).text(end).text(whole).build());
+}
+
+std::string Link::seconds() const {
+  const auto spent = Clock::now() - start_;
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(spent).count());
 }
 
 }  // namespace backupkit

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <deque>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,14 +13,25 @@
 
 namespace backupkit {
 
-// Sends files as the service gives credit for them. Blocks. Not thread-safe. Every call gives Error
-// kClosed when the service has gone: nobody waits for the result any more.
+// Sends files as the service gives credit for them, and again where it had no room for one. Blocks.
+// Not thread-safe. Every call gives Error kClosed when the service has gone: nobody waits for the
+// result any more.
 class Link {
  public:
   explicit Link(UniqueFd socket) : channel_(std::move(socket)) {}
 
+  // As many files may be under way; without it, as many as are asked for.
+  void limit_window(uint32_t files) { credit_ = files; }
+
   // The next frame that is not about files under way.
   [[nodiscard]] Result<Frame> next();
+  // The same, or none after `patience`.
+  [[nodiscard]] Result<std::optional<Frame>> next(std::chrono::milliseconds patience);
+
+  // Waits until `other` can be read, or written where `to_write`, or until `until`, and meanwhile
+  // for the service, too. False: the time came first.
+  [[nodiscard]] Result<bool> await(BorrowedFd other, bool to_write,
+                                   std::chrono::steady_clock::time_point until);
 
   // Waits for a credit, then sends the file and whatever else belongs to it. Gives its sequence.
   [[nodiscard]] Result<uint64_t> send_file(std::string_view uri, std::vector<UniqueFd> fds);
@@ -31,22 +44,39 @@ class Link {
 
   [[nodiscard]] Result<void> published(uint32_t request, const std::optional<Error>& error);
   [[nodiscard]] Result<void> report(std::string_view json);
+  [[nodiscard]] Result<void> hook_ready(bool takes_release);
+
+  // Waits until every file was taken, and says the result.
   [[nodiscard]] Result<void> done(const std::optional<Error>& error);
 
-  // Sends a progress report when the last one is at least a second old.
-  [[nodiscard]] Result<void> progress(std::string_view phase, uint64_t entries, uint64_t bytes);
+  // Says that the work goes on, at `path`: to the service at once where the phase is a new one and
+  // ten times a second, to the client every second.
+  [[nodiscard]] Result<void> progress(std::string_view phase, std::string_view path,
+                                      uint64_t entries, uint64_t bytes);
+  // The same with what the app itself says.
+  [[nodiscard]] Result<void> app_progress(std::string_view phase, std::string_view text);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   [[nodiscard]] Result<void> receive();
-  [[nodiscard]] Result<void> await_credit();
+  [[nodiscard]] Result<void> settle(ByteReader& reader);
+  [[nodiscard]] Result<bool> await_frames(Clock::time_point until);
+  [[nodiscard]] Result<void> send(const Frame& frame);
+  [[nodiscard]] Result<uint64_t> send_kept(FrameBuilder builder);
+  [[nodiscard]] Result<void> send_progress(std::string_view path, std::string_view json);
+  [[nodiscard]] std::string seconds() const;
 
   Channel channel_;
   std::deque<Frame> frames_;
-  std::set<uint64_t> open_;  // sequences whose descriptor the receiver still has
-  uint64_t credit_ = 0;
+  std::map<uint64_t, Frame> untaken_;  // sent, and not yet taken
+  std::set<uint64_t> open_;            // sequences whose descriptor the receiver still has
+  std::optional<uint64_t> credit_;
   uint64_t sequence_ = 0;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point reported_ = start_;
+  std::string phase_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point noticed_ = start_;   // when the service last heard of progress
+  Clock::time_point reported_ = start_;  // when the client did
 };
 
 }  // namespace backupkit

@@ -1,6 +1,5 @@
 #include "native/extension/main.h"
 
-#include <grp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,14 +12,15 @@
 
 #include "native/base/log.h"
 #include "native/extension/backup.h"
+#include "native/extension/hook.h"
 #include "native/extension/restore.h"
-#include "native/io/tmpfile.h"
+#include "native/io/path.h"
+#include "native/io/process.h"
 
 namespace backupkit {
 namespace {
 
 constexpr int kChannelFd = 3;
-constexpr uint64_t kDefaultPackingLimit = 2U << 20;
 
 Result<uint32_t> number_of(std::string_view text) {
   uint32_t value = 0;
@@ -36,10 +36,7 @@ Result<void> drop_to(std::string_view uid_text, std::string_view gid_text) {
   if (!uid) return failure(uid.error());
   auto gid = number_of(gid_text);
   if (!gid) return failure(gid.error());
-  if (::setgroups(0, nullptr) != 0) return errno_failure("setgroups");
-  if (::setresgid(*gid, *gid, *gid) != 0) return errno_failure("setresgid");
-  if (::setresuid(*uid, *uid, *uid) != 0) return errno_failure("setresuid");
-  return {};
+  return become(*uid, *gid);
 }
 
 Result<void> confine(int argc, char** argv) {
@@ -59,34 +56,78 @@ Result<void> confine(int argc, char** argv) {
   return {};
 }
 
-Result<Settings> read_settings(BorrowedFd file) {
-  auto bytes = read_sealed(file, kMaxListBytes);
-  if (!bytes) return failure(bytes.error());
-  const auto json = nlohmann::json::parse(bytes->begin(), bytes->end(), nullptr, false);
-  if (!json.is_object()) return failure(Code::kInvalidArgument, "settings are not JSON");
+// What a Start brings.
+struct Job {
+  SessionKind kind{};
+  UniqueFd sandbox;
   Settings settings;
-  settings.bundle = json.value("name", "");
-  std::vector<std::string> includes = Rules::default_includes();
-  if (json.contains("includes")) includes = json.at("includes").get<std::vector<std::string>>();
-  settings.rules =
-      Rules::make(std::move(includes), json.value("excludes", std::vector<std::string>()));
-  settings.packing_limit = json.value("packingLimit", kDefaultPackingLimit);
-  settings.hashes_big_files = json.value("integrity", "full") != "none";
-  return settings;
+  UniqueFd hook;
+  UniqueFd manifest;
+};
+
+Result<Job> read_start(Frame start, Link& link) {
+  ByteReader reader(start.body);
+  Job job;
+  job.kind = static_cast<SessionKind>(reader.get<uint8_t>());
+  const auto attachments = reader.get<uint8_t>();
+  const auto window = reader.get<uint32_t>();
+  const bool has_hook = (attachments & kHasHook) != 0;
+  const bool has_manifest = (attachments & kHasManifest) != 0;
+  const size_t expected = 2 + static_cast<size_t>(has_hook) + static_cast<size_t>(has_manifest);
+  if (start.type != FrameType::kStart || start.fds.size() != expected || !reader.done()) {
+    return failure(Code::kIpc, "the first frame is not a start");
+  }
+  job.sandbox = std::move(start.fds[0]);
+  auto settings = Settings::read(start.fds[1].borrow());
+  if (!settings) return failure(settings.error());
+  job.settings = std::move(*settings);
+  if (has_hook) job.hook = std::move(start.fds[2]);
+  if (has_manifest) job.manifest = std::move(start.fds.back());
+  if (job.kind != SessionKind::kRestore) link.limit_window(window);
+  return job;
+}
+
+Result<void> answer_call(const Job& job, Hook& hook, Link& link) {
+  const auto call = static_cast<AppCall>(job.settings.app_call);
+  if (call == AppCall::kCleanTemp) {
+    auto removed = remove_tree(job.sandbox.borrow(), ".backup");
+    if (!removed) return removed;
+    return link.report("true");
+  }
+  auto text = hook.answer(call, job.settings.app_info);
+  if (!text) return failure(text.error());
+  return link.report(*text);
+}
+
+// The app's own failure is in the report, too, with its message.
+Result<void> report_failure(const Error& error, Link& link) {
+  const nlohmann::json info = {{"type", "ErrorInfo"},
+                               {"errorCode", std::to_string(static_cast<int>(error.code))},
+                               {"errorInfo", error.message()}};
+  const nlohmann::json report = {{"resultInfo", nlohmann::json::array({info})}};
+  return link.report(report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 Result<void> serve(Link& link) {
   auto start = link.next();
   if (!start) return failure(start.error());
-  ByteReader reader(start->body);
-  const auto kind = static_cast<SessionKind>(reader.get<uint8_t>());
-  if (start->type != FrameType::kStart || start->fds.size() != 2 || !reader.done()) {
-    return failure(Code::kIpc, "the first frame is not a start");
+  auto job = read_start(std::move(*start), link);
+  if (!job) return failure(job.error());
+  auto hook = Hook::greet(std::move(job->hook), link);
+  Result<void> served;
+  if (!hook) {
+    served = failure(hook.error());
+  } else if (job->kind == SessionKind::kAppCall) {
+    return answer_call(*job, *hook, link);
+  } else if (job->kind == SessionKind::kRestore) {
+    served = restore(job->sandbox.borrow(), job->settings, *hook, link);
+  } else {
+    served = back_up(job->sandbox.borrow(), job->settings, *hook, link);
   }
-  auto settings = read_settings(start->fds[1].borrow());
-  if (!settings) return failure(settings.error());
-  const BorrowedFd sandbox = start->fds[0].borrow();
-  return kind == SessionKind::kRestore ? restore(sandbox, link) : back_up(sandbox, *settings, link);
+  if (!served && served.error().code == Code::kExtensionThrew) {
+    if (auto told = report_failure(served.error(), link); !told) return told;
+  }
+  return served;
 }
 
 }  // namespace

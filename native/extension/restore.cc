@@ -21,15 +21,18 @@ namespace {
 constexpr const char* kIndexName = "manage.json";
 constexpr size_t kMaxIndexBytes = 256U << 20;
 constexpr size_t kMaxFiles = 1'000'000;
+constexpr auto kGrowthEvery = std::chrono::seconds(10);
 
 class Restore {
  public:
-  Restore(BorrowedFd sandbox, Link& link) : sandbox_(sandbox), link_(link) {}
+  Restore(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link)
+      : sandbox_(sandbox), settings_(settings), hook_(hook), link_(link) {}
 
   Result<void> run();
 
  private:
   Result<void> receive_all();
+  Result<void> notice_growth();
   Result<void> give_handle(const std::string& uri);
   Result<void> make_handle(const std::string& uri);
   Result<bool> publish(uint32_t request, const std::string& uri);
@@ -43,16 +46,20 @@ class Restore {
   Result<void> send_report(uint64_t entries);
 
   BorrowedFd sandbox_;
+  const Settings& settings_;
+  Hook& hook_;
   Link& link_;
   std::map<std::string, UniqueFd> files_;  // by uri; ours are read-only
   std::vector<IndexItem> index_;
   Hasher hasher_;
+  uint64_t bytes_received_ = 0;
   uint64_t bytes_unpacked_ = 0;
   uint64_t bytes_linked_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 Result<void> Restore::run() {
+  if (auto told = link_.progress("receive", "", 0, 0); !told) return told;
   if (auto received = receive_all(); !received) return received;
   if (auto checked = check_all(); !checked) return checked;
   return apply();
@@ -60,8 +67,13 @@ Result<void> Restore::run() {
 
 Result<void> Restore::receive_all() {
   for (;;) {
-    auto frame = link_.next();
-    if (!frame) return failure(frame.error());
+    auto next = link_.next(kGrowthEvery);
+    if (!next) return failure(next.error());
+    if (!*next) {
+      if (auto noticed = notice_growth(); !noticed) return noticed;
+      continue;
+    }
+    const Frame* frame = &**next;
     ByteReader reader(frame->body);
     if (frame->type == FrameType::kHandle) {
       const auto uri = reader.get_text(kMaxNameText);
@@ -73,6 +85,19 @@ Result<void> Restore::receive_all() {
       if (*complete) return {};
     }
   }
+}
+
+// A client that writes one file for an hour makes progress all the same.
+Result<void> Restore::notice_growth() {
+  uint64_t bytes = 0;
+  for (const auto& [uri, file] : files_) {
+    struct stat state{};
+    if (::fstat(file.get(), &state) != 0) return errno_failure("'" + uri + "'");
+    bytes += static_cast<uint64_t>(state.st_size);
+  }
+  if (bytes == bytes_received_) return {};
+  bytes_received_ = bytes;
+  return link_.progress("receive", "", files_.size(), bytes);
 }
 
 Result<void> Restore::give_handle(const std::string& uri) {
@@ -140,7 +165,7 @@ Result<void> Restore::check_all() {
   uint64_t checked = 0;
   for (const auto& item : index_) {
     if (auto good = check_item(item); !good) return good;
-    if (auto told = link_.progress("verify", ++checked, 0); !told) return told;
+    if (auto told = link_.progress("verify", item.path, ++checked, 0); !told) return told;
   }
   return {};
 }
@@ -194,6 +219,11 @@ Result<void> Restore::apply() {
   }
   if (auto finished = unpacker->finish(); !finished) return finished;
   if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
+  auto restored = hook_.on_restore(settings_);
+  if (!restored) return failure(restored.error());
+  if (!restored->empty()) {
+    if (auto sent = link_.report(*restored); !sent) return sent;
+  }
   return send_report(unpacker->entries());
 }
 
@@ -210,7 +240,7 @@ Result<void> Restore::unpack_part(const IndexItem& item, Unpacker& unpacker) {
     ++entries;
     bytes_unpacked_ += (*entry)->size;
     // The result stands when the service has gone meanwhile: the sandbox is finished all the same.
-    (void)link_.progress("unpack", unpacker.entries(), bytes_unpacked_);
+    (void)link_.progress("commit", (*entry)->path, unpacker.entries(), bytes_unpacked_);
   }
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +
@@ -259,6 +289,8 @@ Result<void> Restore::send_report(uint64_t entries) {
 
 }  // namespace
 
-Result<void> restore(BorrowedFd sandbox, Link& link) { return Restore(sandbox, link).run(); }
+Result<void> restore(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link) {
+  return Restore(sandbox, settings, hook, link).run();
+}
 
 }  // namespace backupkit

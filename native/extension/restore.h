@@ -1,7 +1,9 @@
 // The restore of one bundle: receives its files, checks them all, then writes the sandbox.
 #pragma once
 
+#include "native/extension/hook.h"
 #include "native/extension/link.h"
+#include "native/extension/settings.h"
 
 namespace backupkit {
 
@@ -9,6 +11,7 @@ namespace backupkit {
 // manage.json before the first byte of the sandbox changes, and applies it. Error: the message
 // names the file or entry. Error kClosed: the service has gone before the bundle was published;
 // nothing was touched.
-[[nodiscard]] Result<void> restore(BorrowedFd sandbox, Link& link);
+[[nodiscard]] Result<void> restore(BorrowedFd sandbox, const Settings& settings, Hook& hook,
+                                   Link& link);
 
 }  // namespace backupkit

@@ -1,9 +1,14 @@
 // What the service tells an extension about its bundle: the sealed JSON that comes with Start.
+//   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
+//     "appInfo": text, "appCall"?: n, "lastIncrementalTime": n,
+//     "version": { "code": n, "name": text }, "options": { "integrity"?: "none", ... } }
 #pragma once
 
 #include <cstdint>
 #include <string>
 
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
 #include "native/manifest/rules.h"
 
 namespace backupkit {
@@ -13,6 +18,14 @@ struct Settings {
   Rules rules;
   uint64_t packing_limit = 0;  // files larger than this are passed, not packed
   bool hashes_big_files = true;
+  std::string app_info;  // for the app's own code
+  uint8_t app_call = 0;  // of an app call
+  // The app's on the device where the data comes from.
+  int64_t version_code = 0;
+  std::string version_name;
+
+  // Error kInvalidArgument: not as above.
+  [[nodiscard]] static Result<Settings> read(BorrowedFd sealed);
 };
 
 }  // namespace backupkit

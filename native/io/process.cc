@@ -1,6 +1,7 @@
 #include "native/io/process.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,9 +23,14 @@ constexpr auto kPidfdId = static_cast<idtype_t>(3);  // P_PIDFD, which not every
 // What posix_spawn(3) does in the child. ok() is 0 or the first error.
 class FileActions {
  public:
-  explicit FileActions(BorrowedFd channel) : error_(posix_spawn_file_actions_init(&actions_)) {
+  FileActions(BorrowedFd channel, BorrowedFd directory)
+      : error_(posix_spawn_file_actions_init(&actions_)) {
     if (error_ != 0) return;
     usable_ = true;
+    // Before anything is moved: the directory may be 3.
+    if (directory.is_open()) {
+      keep(posix_spawn_file_actions_addfchdir_np(&actions_, directory.get()));
+    }
     // Before 0 is opened, for the channel may be 0. Onto itself it clears close-on-exec
     // (glibc 2.29).
     keep(posix_spawn_file_actions_adddup2(&actions_, channel.get(), kChannelFd));
@@ -96,8 +102,8 @@ std::vector<char*> argument_vector(std::string& executable, std::vector<std::str
 }  // namespace
 
 Result<Child> spawn(const std::string& executable, const std::vector<std::string>& arguments,
-                    BorrowedFd channel) {
-  const FileActions actions(channel);
+                    BorrowedFd channel, const SpawnOptions& options) {
+  const FileActions actions(channel, options.directory);
   const SpawnAttributes attributes;
   int error = actions.error() != 0 ? actions.error() : attributes.error();
   std::string name = executable;
@@ -118,6 +124,13 @@ Result<Child> spawn(const std::string& executable, const std::vector<std::string
     return failed;
   }
   return child;
+}
+
+Result<void> become(uid_t uid, gid_t gid) {
+  if (::setgroups(0, nullptr) != 0) return errno_failure("setgroups");
+  if (::setresgid(gid, gid, gid) != 0) return errno_failure("setresgid");
+  if (::setresuid(uid, uid, uid) != 0) return errno_failure("setresuid");
+  return {};
 }
 
 Result<int> reap(Child& child) {

@@ -17,13 +17,22 @@ struct Child {
   UniqueFd pidfd;
 };
 
+// How a process is started beyond its arguments.
+struct SpawnOptions {
+  BorrowedFd directory;  // it works in this one; none: in ours
+};
+
 // Starts `executable` (a path; PATH is not searched) with `arguments` after argv[0]. In the child
 // `channel` is descriptor 3, stdin is /dev/null, stdout and stderr are ours, and nothing else is
 // open as far as our descriptors are close-on-exec. It has its own process group (no Ctrl-C of the
 // terminal reaches it), an empty signal mask and default signal actions. Never forks: safe and
 // cheap in a large or threaded process.
 [[nodiscard]] Result<Child> spawn(const std::string& executable,
-                                  const std::vector<std::string>& arguments, BorrowedFd channel);
+                                  const std::vector<std::string>& arguments, BorrowedFd channel,
+                                  const SpawnOptions& options = {});
+
+// Becomes the user `uid` with the group `gid` and no other groups, for good.
+[[nodiscard]] Result<void> become(uid_t uid, gid_t gid);
 
 // Waits for the end of `child` and takes its status: the exit code, or 128 + the signal that ended
 // it. The child holds no pidfd afterwards.

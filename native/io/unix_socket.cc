@@ -162,7 +162,7 @@ Result<void> set_nonblocking(BorrowedFd fd, bool nonblocking) {
   return {};
 }
 
-Result<bool> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
+Result<Sent> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
                           std::span<const BorrowedFd> fds) {
   if (bytes.empty() || fds.size() > kMaxFds) {
     return failure(Code::kInvalidArgument, "message to send");
@@ -184,8 +184,9 @@ Result<bool> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
       std::memcpy(CMSG_DATA(rights) + i * sizeof(int), &number, sizeof(int));
     }
   }
-  if (retry([&] { return ::sendmsg(socket.get(), &header, MSG_NOSIGNAL); }) >= 0) return true;
-  if (errno == EAGAIN || errno == ETOOMANYREFS) return false;
+  if (retry([&] { return ::sendmsg(socket.get(), &header, MSG_NOSIGNAL); }) >= 0) return Sent::kAll;
+  if (errno == EAGAIN) return Sent::kNoRoom;
+  if (errno == ETOOMANYREFS) return Sent::kTooManyInFlight;
   if (errno == EPIPE || errno == ECONNRESET) {
     return failure(Error{Code::kClosed, errno, "send to peer"});
   }

@@ -46,10 +46,14 @@ struct PeerCredentials {
 
 [[nodiscard]] Result<void> set_nonblocking(BorrowedFd fd, bool nonblocking);
 
-// Sends one message whole, with `fds`, which stay the caller's. Gives false, and nothing was sent,
-// where the socket has no room or too many descriptors are in flight already. Error kClosed: the
-// peer is gone. No SIGPIPE. `bytes` must not be empty: an empty message reads as the end.
-[[nodiscard]] Result<bool> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
+// What became of a message: sent; not sent since the socket has no room, which poll(2) tells the
+// end of; not sent since too many descriptors are under way between all processes of this user
+// (ETOOMANYREFS, unix(7)), of which nothing tells the end.
+enum class Sent { kAll, kNoRoom, kTooManyInFlight };
+
+// Sends one message whole, with `fds`, which stay the caller's, or nothing of it. Error kClosed:
+// the peer is gone. No SIGPIPE. `bytes` must not be empty: an empty message reads as the end.
+[[nodiscard]] Result<Sent> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
                                         std::span<const BorrowedFd> fds);
 
 // One received message.

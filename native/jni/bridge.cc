@@ -14,7 +14,7 @@
 namespace backupkit {
 namespace {
 
-constexpr jint kVersion = 1;
+constexpr jint kVersion = 2;
 constexpr size_t kMaxWhole = 256U << 20;  // what readAll puts into one array
 
 jint version(Env&) { return kVersion; }
@@ -45,8 +45,25 @@ jbyteArray await_events(Env& env, jlong client) {
   return array;
 }
 
-void request_capabilities(Env& env, jlong client, jint request) {
-  env.value(handle_ref<Client>(client).capabilities(static_cast<uint32_t>(request)));
+void request_capabilities(Env& env, jlong client, jint request, jbyteArray times) {
+  env.value(
+      handle_ref<Client>(client).capabilities(static_cast<uint32_t>(request), env.bytes(times)));
+}
+
+void request_version(Env& env, jlong client, jint request) {
+  env.value(handle_ref<Client>(client).version(static_cast<uint32_t>(request)));
+}
+
+void app_call(Env& env, jlong client, jint request, jint call, jstring bundle,
+              jbyteArray argument) {
+  env.value(handle_ref<Client>(client).app_call(static_cast<uint32_t>(request),
+                                                static_cast<uint8_t>(call), env.text(bundle),
+                                                env.bytes(argument)));
+}
+
+void data_size(Env& env, jlong client, jint request, jboolean precise, jbyteArray times) {
+  env.value(handle_ref<Client>(client).data_size(static_cast<uint32_t>(request),
+                                                 precise != JNI_FALSE, env.bytes(times)));
 }
 
 void open_session(Env& env, jlong client, jint request, jint kind) {
@@ -54,10 +71,17 @@ void open_session(Env& env, jlong client, jint request, jint kind) {
                                                     static_cast<uint8_t>(kind)));
 }
 
-void append(Env& env, jlong client, jint request, jbyteArray list, jint capabilities) {
+// `manifests`: their descriptors, each an i32.
+void append(Env& env, jlong client, jint request, jboolean more, jbyteArray list, jint capabilities,
+            jbyteArray manifests) {
   const auto bytes = env.bytes(list);
-  env.value(handle_ref<Client>(client).append(static_cast<uint32_t>(request), bytes,
-                                              BorrowedFd(capabilities)));
+  const auto numbers = env.bytes(manifests);
+  std::vector<BorrowedFd> fds;
+  for (ByteReader reader(numbers); reader.left() >= sizeof(int32_t);) {
+    fds.emplace_back(reader.get<int32_t>());
+  }
+  env.value(handle_ref<Client>(client).append(static_cast<uint32_t>(request), more != JNI_FALSE,
+                                              bytes, BorrowedFd(capabilities), fds));
 }
 
 void file_handle(Env& env, jlong client, jint request, jstring bundle, jstring uri) {
@@ -68,6 +92,20 @@ void file_handle(Env& env, jlong client, jint request, jstring bundle, jstring u
 void publish(Env& env, jlong client, jint request, jstring bundle, jstring uri) {
   env.value(handle_ref<Client>(client).publish(static_cast<uint32_t>(request), env.text(bundle),
                                                env.text(uri)));
+}
+
+void update_timer(Env& env, jlong client, jint request, jstring bundle, jint milliseconds) {
+  env.value(handle_ref<Client>(client).update_timer(static_cast<uint32_t>(request),
+                                                    env.text(bundle), milliseconds));
+}
+
+void update_rate(Env& env, jlong client, jint request, jstring bundle, jint files_per_second) {
+  env.value(handle_ref<Client>(client).update_rate(static_cast<uint32_t>(request), env.text(bundle),
+                                                   files_per_second));
+}
+
+void cancel(Env& env, jlong client, jint request, jstring bundle) {
+  env.value(handle_ref<Client>(client).cancel(static_cast<uint32_t>(request), env.text(bundle)));
 }
 
 void release(Env& env, jlong client, jint request) {
@@ -125,10 +163,16 @@ const std::array kNatives{
     native<&service_pid>("servicePid"),
     native<&await_events>("awaitEvents"),
     native<&request_capabilities>("requestCapabilities"),
+    native<&request_version>("requestVersion"),
+    native<&app_call>("appCall"),
+    native<&data_size>("dataSize"),
     native<&open_session>("openSession"),
     native<&append>("append"),
     native<&file_handle>("fileHandle"),
     native<&publish>("publish"),
+    native<&update_timer>("updateTimer"),
+    native<&update_rate>("updateRate"),
+    native<&cancel>("cancel"),
     native<&release>("release"),
     native<&settle>("settle"),
     native<&open_file>("open"),

@@ -3,7 +3,7 @@
 namespace backupkit {
 namespace {
 
-Result<bool> send_frame(BorrowedFd socket, const Frame& frame) {
+Result<Sent> send_frame(BorrowedFd socket, const Frame& frame) {
   std::vector<BorrowedFd> fds;
   fds.reserve(frame.fds.size());
   for (const auto& fd : frame.fds) fds.push_back(fd.borrow());
@@ -22,22 +22,16 @@ Result<void> Channel::queue(Frame frame) {
   return {};
 }
 
-Result<bool> Channel::flush() {
+Result<Sent> Channel::flush() {
   while (!queued_.empty()) {
     auto sent = send_frame(socket_.borrow(), queued_.front());
-    if (!sent) return failure(sent.error());
-    if (!*sent) return false;
+    if (!sent || *sent != Sent::kAll) return sent;
     queued_.pop_front();
   }
-  return true;
+  return Sent::kAll;
 }
 
-Result<void> Channel::send(const Frame& frame) const {
-  auto sent = send_frame(socket_.borrow(), frame);
-  if (!sent) return failure(sent.error());
-  if (!*sent) return failure(Code::kOutOfMemory, "too many descriptors are under way");
-  return {};
-}
+Result<Sent> Channel::send(const Frame& frame) const { return send_frame(socket_.borrow(), frame); }
 
 Result<Channel::Arrival> Channel::receive() const {
   Incoming incoming;
@@ -46,9 +40,7 @@ Result<Channel::Arrival> Channel::receive() const {
   Arrival arrival;
   arrival.receipt = *receipt;
   if (*receipt != Receipt::kMessage) return arrival;
-  if (incoming.truncated)
-    return failure(Code::kOutOfMemory, "no descriptor is free to receive one");
-  auto frames = decode_message(incoming.bytes, std::move(incoming.fds));
+  auto frames = decode_message(incoming.bytes, std::move(incoming.fds), incoming.truncated);
   if (!frames) return failure(frames.error());
   arrival.frames = std::move(*frames);
   return arrival;

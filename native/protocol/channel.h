@@ -21,17 +21,20 @@ class Channel {
   // frames would wait, kClosed when the peer is gone.
   [[nodiscard]] Result<void> queue(Frame frame);
 
-  // Sends what waits; for a socket that became writable. True when nothing waits any more.
-  [[nodiscard]] Result<bool> flush();
+  // Sends what waits. kNoRoom: ask again when the socket is writable; kTooManyInFlight: ask again
+  // a little later, for it is writable already.
+  [[nodiscard]] Result<Sent> flush();
   [[nodiscard]] bool has_queued() const { return !queued_.empty(); }
 
-  // Sends a frame on a blocking socket.
-  [[nodiscard]] Result<void> send(const Frame& frame) const;
+  // Sends a frame on a blocking socket; the frame keeps its descriptors. kTooManyInFlight: nothing
+  // was sent.
+  [[nodiscard]] Result<Sent> send(const Frame& frame) const;
 
   struct Arrival {
     Receipt receipt = Receipt::kEnd;
     std::vector<Frame> frames;
   };
+  // Receives one message. Frames whose descriptors found no room here say so.
   [[nodiscard]] Result<Arrival> receive() const;
 
  private:

@@ -6,7 +6,6 @@ namespace backupkit {
 namespace {
 
 constexpr size_t kHeaderBytes = 2 * sizeof(uint16_t);
-constexpr uint32_t kMaxBundles = 100'000;
 
 }  // namespace
 
@@ -49,8 +48,8 @@ Bytes encode(const Frame& frame) {
   return writer.take();
 }
 
-Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes,
-                                          std::vector<UniqueFd> fds) {
+Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes, std::vector<UniqueFd> fds,
+                                          bool truncated) {
   std::vector<Frame> frames;
   ByteReader reader(bytes);
   size_t used = 0;
@@ -61,7 +60,11 @@ Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes,
     }
     Frame frame;
     frame.type = static_cast<FrameType>(reader.get<uint16_t>());
-    const size_t count = reader.get<uint16_t>();
+    size_t count = reader.get<uint16_t>();
+    if (truncated) {
+      frame.lost_fds = count > 0;
+      count = 0;
+    }
     if (count > fds.size() - used) {
       return failure(Code::kIpc, "a frame claims more descriptors than its message brought");
     }
@@ -75,6 +78,20 @@ Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes,
   return frames;
 }
 
+Bytes encode_list(std::span<const BundleRequest> list) {
+  ByteWriter writer;
+  writer.put(static_cast<uint32_t>(list.size()));
+  for (const auto& request : list) {
+    for (const auto& text : {request.name, request.source, request.app_info, request.options}) {
+      writer.put_text(text);
+    }
+    writer.put(request.priority);
+    writer.put(request.last_time);
+    writer.put(static_cast<uint8_t>(request.has_manifest));
+  }
+  return writer.take();
+}
+
 Result<std::vector<BundleRequest>> decode_list(std::span<const uint8_t> bytes) {
   ByteReader reader(bytes);
   const auto count = reader.get<uint32_t>();
@@ -84,13 +101,41 @@ Result<std::vector<BundleRequest>> decode_list(std::span<const uint8_t> bytes) {
   for (uint32_t i = 0; i < count && reader.ok(); ++i) {
     BundleRequest request;
     request.name = reader.get_text(kMaxNameText);
-    request.info = reader.get_text(kMaxListBytes);
-    request.parameters = reader.get_text(kMaxListBytes);
+    request.source = reader.get_text(kMaxNameText);
+    request.app_info = reader.get_text(kMaxListBytes);
+    request.options = reader.get_text(kMaxListBytes);
     request.priority = reader.get<int32_t>();
+    request.last_time = reader.get<int64_t>();
+    request.has_manifest = reader.get<uint8_t>() != 0;
     list.push_back(std::move(request));
   }
   if (!reader.done()) return failure(Code::kIpc, "the list of bundles is malformed");
   return list;
+}
+
+Bytes encode_times(std::span<const BundleTime> times) {
+  ByteWriter writer;
+  writer.put(static_cast<uint32_t>(times.size()));
+  for (const auto& time : times) {
+    writer.put_text(time.name);
+    writer.put(time.seconds);
+  }
+  return writer.take();
+}
+
+Result<std::vector<BundleTime>> decode_times(std::span<const uint8_t> bytes) {
+  ByteReader reader(bytes);
+  const auto count = reader.get<uint32_t>();
+  if (count > kMaxBundles) return failure(Code::kParameter, "the list of times is too long");
+  std::vector<BundleTime> times;
+  for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+    BundleTime time;
+    time.name = reader.get_text(kMaxNameText);
+    time.seconds = reader.get<int64_t>();
+    times.push_back(std::move(time));
+  }
+  if (!reader.done()) return failure(Code::kIpc, "the list of times is malformed");
+  return times;
 }
 
 }  // namespace backupkit

@@ -6,14 +6,21 @@
 // text. The descriptors of a message belong to its frames in order.
 //
 // client -> service
-//    1 Hello        u32 version
-//    2 Capabilities u32 request
+//    1 Hello        u32 version, u32 files that it takes at a time
+//    2 Capabilities u32 request                 [+ sealed times]
 //    3 OpenSession  u32 request, u8 kind
-//    4 Append       u32 request                 + sealed list [+ sealed capability file]
+//    4 Append       u32 request, u8 more follow + sealed list [+ sealed capability file]
+//                                               [+ sealed manifests]
 //    5 FileHandle   u32 request, text bundle, text uri
 //    6 Publish      u32 request, text bundle, text uri
 //    7 Release      u32 request
 //    8 Settle       u64 sequence, u8 outcome
+//    9 Version      u32 request
+//   10 AppCall      u32 request, u8 call, text bundle   + sealed argument
+//   11 UpdateTimer  u32 request, text bundle, i32 milliseconds
+//   12 UpdateRate   u32 request, text bundle, i32 files per second
+//   13 Cancel       u32 request, text bundle
+//   14 DataSize     u32 request, u8 precise     + sealed times
 // service -> client
 //   32 Welcome      u32 version, i32 pid
 //   33 Reply        u32 request, error, text    [+ capability file]
@@ -23,9 +30,10 @@
 //   37 AllEnd       error
 //   38 ResultReport text bundle, text json
 //   39 Process      text bundle, text json
+//   40 SizeReport   text json
 // service -> extension
-//   64 Start        u8 kind                     + sandbox directory + sealed settings (JSON)
-//   65 Credit       u32 files that may be sent
+//   64 Start        u8 kind, u8 attachments, u32 window
+//                   + sandbox directory + sealed settings (JSON) [+ hook channel] [+ old manifest]
 //   66 Handle       text uri
 //   67 PublishFile  u32 request, text uri
 //   68 Settled      u64 sequence, u8 outcome
@@ -33,10 +41,19 @@
 //   80 File         u64 sequence, text uri, error [+ file [+ manifest]]
 //   81 Published    u32 request, error
 //   82 Report       text json
-//   83 Progress     text json
+//   83 Progress     text phase, text path, text json (empty: for the service alone)
 //   84 Done         error
+//   85 HookReady    u8 takes onRelease
 //
-// The sealed list of Append: u32 n, n x {text name, text info, text parameters, i32 priority}.
+// The sealed list of Append: u32 n, n x {text name, text source, text app's info, text options,
+// i32 priority, i64 time of the last incremental backup, u8 has manifest}. Of several Append with
+// one request number only the last has `more` 0, and the others are not answered.
+// Sealed times: u32 n, n x {text name, i64 seconds since the epoch}.
+//
+// Files: a backup's extension may have as many files under way as its window says; a restore's
+// sends one for each Handle. The sender of a file keeps its descriptors until the file was settled
+// as taken. A receiver whose table of descriptors was full settles it as refused, and gets it
+// again.
 #pragma once
 
 #include <cstdint>
@@ -52,10 +69,12 @@
 
 namespace backupkit {
 
-constexpr uint32_t kWireVersion = 1;
-constexpr size_t kMaxNameText = 512;         // bundle names and uris
-constexpr size_t kMaxText = 32 * 1024;       // any other text in a frame
-constexpr size_t kMaxListBytes = 16U << 20;  // a sealed list or capability file
+constexpr uint32_t kWireVersion = 2;
+constexpr uint32_t kMaxWindow = 64;     // files under way per client
+constexpr size_t kMaxNameText = 512;    // bundle names and uris
+constexpr size_t kMaxText = 32 * 1024;  // any other text in a frame
+constexpr uint32_t kMaxBundles = 100'000;
+constexpr size_t kMaxListBytes = 64U << 20;  // a sealed list or JSON
 
 enum class FrameType : uint16_t {
   kHello = 1,
@@ -66,6 +85,12 @@ enum class FrameType : uint16_t {
   kPublish = 6,
   kRelease = 7,
   kSettle = 8,
+  kVersion = 9,
+  kAppCall = 10,
+  kUpdateTimer = 11,
+  kUpdateRate = 12,
+  kCancel = 13,
+  kDataSize = 14,
   kWelcome = 32,
   kReply = 33,
   kFileReady = 34,
@@ -74,8 +99,8 @@ enum class FrameType : uint16_t {
   kAllEnd = 37,
   kResultReport = 38,
   kProcess = 39,
+  kSizeReport = 40,
   kStart = 64,
-  kCredit = 65,
   kHandle = 66,
   kPublishFile = 67,
   kSettled = 68,
@@ -84,18 +109,34 @@ enum class FrameType : uint16_t {
   kReport = 82,
   kProgress = 83,
   kDone = 84,
+  kHookReady = 85,
 };
 
-enum class SessionKind : uint8_t { kBackup = 0, kRestore = 1, kIncremental = 2 };
+// What an extension is for; a session is one of the first three.
+enum class SessionKind : uint8_t { kBackup = 0, kRestore = 1, kIncremental = 2, kAppCall = 3 };
 
-// What became of a file that was sent: its callback returned, or its descriptor was closed.
-enum class Outcome : uint8_t { kTaken = 0, kClosed = 1 };
+// What of the app is asked for outside of a session's bundles.
+enum class AppCall : uint8_t {
+  kBackupInfo = 0,
+  kBackupCompatibility = 1,
+  kRestoreCompatibility = 2,
+  kCleanTemp = 3,  // removes what an interrupted run left; "true" or "false"
+};
+
+// The bits of Start's `attachments`.
+constexpr uint8_t kHasHook = 1;
+constexpr uint8_t kHasManifest = 2;
+
+// What became of a file that was sent: its callback returned, its descriptor was closed, or there
+// was no room for its descriptor and it must be sent again.
+enum class Outcome : uint8_t { kTaken = 0, kClosed = 1, kRefused = 2 };
 
 // A frame with the descriptors that came, or go, with it.
 struct Frame {
   FrameType type{};
   Bytes body;
   std::vector<UniqueFd> fds;
+  bool lost_fds = false;  // it came with descriptors for which there was no room here
 };
 
 // Builds one frame's body, field by field.
@@ -125,18 +166,33 @@ class FrameBuilder {
 [[nodiscard]] Bytes encode(const Frame& frame);
 
 // The frames of one message. Error kIpc when it does not follow the grammar: then nothing of it
-// is used and its descriptors are closed.
+// is used and its descriptors are closed. Of a message that was `truncated`, which has no
+// descriptors, the frames that had some say so.
 [[nodiscard]] Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes,
-                                                        std::vector<UniqueFd> fds);
+                                                        std::vector<UniqueFd> fds,
+                                                        bool truncated = false);
 
 // One bundle as a client asked for it.
 struct BundleRequest {
   std::string name;
-  std::string info;        // JSON, or empty
-  std::string parameters;  // JSON, or empty
+  std::string source;    // its name in the capability file of a restore, where that is another
+  std::string app_info;  // JSON for the app's own code, or empty
+  std::string options;   // a JSON object of our own keys, or empty
   int32_t priority = 0;
+  int64_t last_time = 0;  // seconds since the epoch; 0: never
+  bool has_manifest = false;
+  UniqueFd manifest;  // filled in by the receiver of the frame
 };
 
+// When a bundle was last backed up incrementally.
+struct BundleTime {
+  std::string name;
+  int64_t seconds = 0;
+};
+
+[[nodiscard]] Bytes encode_list(std::span<const BundleRequest> list);
 [[nodiscard]] Result<std::vector<BundleRequest>> decode_list(std::span<const uint8_t> bytes);
+[[nodiscard]] Bytes encode_times(std::span<const BundleTime> times);
+[[nodiscard]] Result<std::vector<BundleTime>> decode_times(std::span<const uint8_t> bytes);
 
 }  // namespace backupkit

@@ -59,6 +59,24 @@ class Fields {
   std::string wrong_;
 };
 
+// What the capability file says beyond the service's own business.
+json published_of(const json& rules, Fields& fields) {
+  bool full_backup_only = false;
+  bool require_compatibility = false;
+  std::string restore_deps;
+  std::string support_scene;
+  fields.optional("fullBackupOnly", &json::is_boolean, "true or false", full_backup_only);
+  fields.optional("requireCompatibility", &json::is_boolean, "true or false",
+                  require_compatibility);
+  fields.optional("restoreDeps", &json::is_string, "a text", restore_deps);
+  fields.optional("supportScene", &json::is_string, "a text", support_scene);
+  return {{"fullBackupOnly", full_backup_only},
+          {"requireCompatibility", require_compatibility},
+          {"restoreDeps", restore_deps},
+          {"supportScene", support_scene},
+          {"extraInfo", rules.value("extraInfo", json())}};
+}
+
 Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
   json object;
   try {
@@ -83,7 +101,12 @@ Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
   backup.optional("allowToBackupRestore", &json::is_boolean, "true or false", bundle.allowed);
   if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
   backup.texts("excludes", bundle.excludes);
-  for (const auto& wrong : {fields.wrong(), backup.wrong()}) {
+  const json extension = object.value("extension", json::object());
+  if (!extension.is_object()) return failure(Code::kNotAdded, "extension is not an object");
+  Fields program(extension);
+  program.texts("command", bundle.hook);
+  bundle.published = published_of(rules, backup).dump();
+  for (const auto& wrong : {fields.wrong(), backup.wrong(), program.wrong()}) {
     if (!wrong.empty()) return failure(Code::kNotAdded, wrong);
   }
   if (bundle.name != name) return failure(Code::kNotAdded, "its name is not that of its file");
@@ -91,19 +114,9 @@ Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
   return bundle;
 }
 
-json capability_of(const Bundle& bundle) {
-  return {{"name", bundle.name},
-          {"appIndex", 0},
-          {"versionCode", bundle.version_code},
-          {"versionName", bundle.version_name},
-          {"extensionName", bundle.extension_name},
-          {"allToBackup", bundle.allowed},
-          {"needToInstall", bundle.need_to_install},
-          {"spaceOccupied", 0}};
-}
+}  // namespace
 
-// The names of the bundle files, sorted.
-Result<std::vector<std::string>> installed(BorrowedFd root) {
+Result<std::vector<std::string>> installed_bundles(BorrowedFd root) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   UniqueFd folder(retry([&] { return ::openat(root.get(), kFolder, kFlags); }));
   if (!folder.is_open()) {
@@ -126,8 +139,6 @@ Result<std::vector<std::string>> installed(BorrowedFd root) {
   std::ranges::sort(names);
   return names;
 }
-
-}  // namespace
 
 bool is_bundle_name(std::string_view name) {
   const auto colon = name.find(':');
@@ -160,27 +171,6 @@ Result<Bundle> read_bundle(BorrowedFd root, const std::string& name) {
   auto bundle = parse_bundle(*bytes, name);
   if (!bundle) return failure(bundle.error().in(path));
   return bundle;
-}
-
-Result<std::string> capabilities(BorrowedFd root, const ServiceSettings& settings) {
-  auto names = installed(root);
-  if (!names) return failure(names.error());
-  json infos = json::array();
-  json problems = json::array();
-  for (const auto& name : *names) {
-    auto bundle = read_bundle(root, name);
-    if (bundle) {
-      infos.push_back(capability_of(*bundle));
-    } else {
-      problems.push_back({{"file", name + ".json"}, {"error", bundle.error().message()}});
-    }
-  }
-  json file = {{"bundleInfos", infos},
-               {"deviceType", settings.device_type},
-               {"systemFullName", settings.system_name},
-               {"backupVersion", "1"}};
-  if (!problems.empty()) file["problems"] = problems;
-  return file.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace backupkit

@@ -9,12 +9,18 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
-#include "native/service/access.h"
 
 namespace backupkit {
 
-// One bundle file. `sandbox` is the directory that the app sees as `/`: below the device root when
-// it is relative.
+// One bundle file:
+//   { "name": text, "versionCode": n, "versionName": text, "extensionName": text,
+//     "needToInstall": bool, "sandbox": path, "uid": n, "gid": n,
+//     "backup": { "allowToBackupRestore": bool, "includes": [ *text ], "excludes": [ *text ],
+//                 "fullBackupOnly": bool, "restoreDeps": text, "requireCompatibility": bool,
+//                 "supportScene": text, "extraInfo": object },
+//     "extension": { "command": [ program, *argument ] } }
+// Needed are the name, which is the file's, and the sandbox. `sandbox` is the directory that the
+// app sees as `/`: below the device root when it is relative.
 struct Bundle {
   std::string name;
   int64_t version_code = 0;
@@ -27,6 +33,10 @@ struct Bundle {
   bool allowed = false;
   std::optional<std::vector<std::string>> includes;
   std::vector<std::string> excludes;
+  std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
+  // Handed through to the capability file as they are: fullBackupOnly, restoreDeps,
+  // requireCompatibility, supportScene and extraInfo.
+  std::string published = "{}";
 };
 
 // True for what may name a bundle: [A-Za-z0-9._-]{1,127} without a leading dot, and an optional
@@ -37,7 +47,7 @@ struct Bundle {
 // message says which and where.
 [[nodiscard]] Result<Bundle> read_bundle(BorrowedFd root, const std::string& name);
 
-// The capability file's text: every readable bundle, and under "problems" the files that are not.
-[[nodiscard]] Result<std::string> capabilities(BorrowedFd root, const ServiceSettings& settings);
+// The names of the installed bundles, sorted; whether their files are good was not looked at.
+[[nodiscard]] Result<std::vector<std::string>> installed_bundles(BorrowedFd root);
 
 }  // namespace backupkit

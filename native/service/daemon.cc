@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -104,10 +106,33 @@ void send_refusal(BorrowedFd socket, const Error& error) {
       FrameBuilder(FrameType::kReply).number(uint32_t{0}).error(error).text("").build());
 }
 
+// The number of a signal that has come; none where another turn has read it.
+std::optional<int> read_signal(BorrowedFd signals) {
+  signalfd_siginfo info{};
+  const auto got = retry([&] { return ::read(signals.get(), &info, sizeof(info)); });
+  if (got != sizeof(info)) return std::nullopt;
+  return static_cast<int>(info.ssi_signo);
+}
+
+// What is wrong with the file is logged, and what held so far holds on.
+void reload(BorrowedFd root, Server& server) {
+  auto settings = ServiceSettings::read(root);
+  if (!settings) return log_line("reload: " + settings.error().message());
+  server.configure(std::move(*settings));
+}
+
+// Every file under way has descriptors here; the limit that is in force by default suits select(2).
+void raise_descriptor_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);  // what there is has to do
+}
+
 Result<void> serve(Ground& ground, const Options& options) {
   auto loop = Loop::make();
   if (!loop) return failure(loop.error());
-  auto signals = signal_fd({SIGTERM, SIGINT});
+  auto signals = signal_fd({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return failure(signals.error());
   const bool supervised = is_socket_passed();
   bool stopping = false;
@@ -133,6 +158,9 @@ Result<void> serve(Ground& ground, const Options& options) {
     if (auto listening = server.listen(std::move(*listener)); !listening) return listening;
   }
   auto watched = (*loop)->watch(signals->borrow(), EPOLLIN, [&](uint32_t) {
+    auto signal = read_signal(signals->borrow());
+    if (!signal) return;
+    if (*signal == SIGHUP) return reload(ground.root.borrow(), server);
     (*loop)->forget(signals->borrow());
     stopping = true;
     server.shut_down();
@@ -150,6 +178,7 @@ int daemon_main(int argc, char** argv) {
     return 2;
   }
   (void)std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   auto ground = take_ground(options->root);
   if (!ground) {
     if (options->embedded) {

@@ -3,14 +3,18 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "native/io/tmpfile.h"
+#include "native/service/survey.h"
 
 namespace backupkit {
 namespace {
 
 constexpr size_t kMaxClients = 64;
+constexpr size_t kMaxInquiries = 16;  // of one client
 
 constexpr std::array kKindNames = {"backup", "restore", "incremental backup"};
 
@@ -18,22 +22,54 @@ Error no_session() {
   return {Code::kNotPermitted, 0, "there is no open session on this connection"};
 }
 
+Result<std::optional<std::vector<BundleTime>>> times_of(const Frame& frame) {
+  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for the times");
+  if (frame.fds.empty()) return std::nullopt;
+  auto bytes = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
+  if (!bytes) return failure(bytes.error().in("the list of times"));
+  auto times = decode_times(*bytes);
+  if (!times) return failure(times.error());
+  for (const auto& time : *times) {
+    if (!is_bundle_name(time.name)) {
+      return failure(Code::kParameter, "'" + time.name + "' is not a bundle name");
+    }
+  }
+  return std::move(*times);
+}
+
+// As onBackupSizeReport has it, out of a capability file.
+std::string size_report(const Bytes& capabilities) {
+  using nlohmann::json;
+  const auto file = json::parse(capabilities.begin(), capabilities.end(), nullptr, false);
+  json scanned = json::array();
+  for (const auto& info : file["bundleInfos"]) {
+    scanned.push_back({{"bundleName", info["name"]},
+                       {"dataSize", info["spaceOccupied"]},
+                       {"incDataSize", info["increSpaceOccupied"]}});
+  }
+  return json{{"scanned", scanned}, {"scanning", ""}}.dump();
+}
+
 }  // namespace
 
 struct Server::Client {
-  explicit Client(UniqueFd socket) : channel(std::move(socket)) {}
-
-  Channel channel;
-  PeerCredentials peer{};
+  ClientId id = 0;
+  std::unique_ptr<Peer> peer;
+  PeerCredentials credentials{};
+  bool trusted = false;
   bool greeted = false;
+  uint32_t window = kMaxWindow;
   std::optional<Error> refusal;  // what every call of it is answered with
+  // An Append of which more is to come.
+  std::vector<BundleRequest> list;
+  std::string capabilities;
+  size_t inquiries = 0;
 };
 
 Server::Server(Loop& loop, BorrowedFd root, ServiceSettings settings, std::function<void()> idle)
     : loop_(loop), root_(root), settings_(std::move(settings)), idle_(std::move(idle)) {}
 
 Server::~Server() {
-  for (auto& [number, client] : clients_) loop_.forget(BorrowedFd(number));
   if (listener_.is_open()) loop_.forget(listener_.borrow());
 }
 
@@ -51,121 +87,244 @@ void Server::on_listener() {
 }
 
 Result<void> Server::adopt(UniqueFd socket, bool trusted) {
-  auto client = std::make_unique<Client>(std::move(socket));
-  const BorrowedFd fd = client->channel.socket();
-  if (auto set = set_nonblocking(fd, true); !set) return set;
-  auto peer = peer_credentials(fd);
+  auto client = std::make_unique<Client>();
+  auto credentials = peer_credentials(socket.borrow());
+  if (!credentials) return failure(credentials.error());
+  client->id = ++last_client_;
+  client->credentials = *credentials;
+  client->trusted = trusted;
+  if (!trusted) client->refusal = settings_.refusal(credentials->uid);
+  Peer::Handlers handlers;
+  handlers.frame = [this, kept = client.get()](Frame frame) { on_frame(*kept, std::move(frame)); };
+  handlers.end = [this, id = client->id](const std::optional<Error>&) { drop(id); };
+  auto peer = Peer::make(loop_, std::move(socket), std::move(handlers));
   if (!peer) return failure(peer.error());
-  client->peer = *peer;
-  if (!trusted) client->refusal = settings_.refusal(peer->uid);
-  Client& kept = *client;
-  auto watched =
-      loop_.watch(fd, EPOLLIN, [this, &kept](uint32_t events) { on_client(kept, events); });
-  if (!watched) return watched;
-  clients_[fd.get()] = std::move(client);
+  client->peer = std::move(*peer);
+  clients_[client->id] = std::move(client);
   return {};
 }
 
-void Server::on_client(Client& client, uint32_t events) {
-  if ((events & EPOLLOUT) != 0) {
-    auto flushed = client.channel.flush();
-    if (!flushed) return drop(client);
-    if (*flushed) (void)loop_.change(client.channel.socket(), EPOLLIN);
-  }
-  if ((events & ~uint32_t{EPOLLOUT}) == 0) return;
-  auto arrival = client.channel.receive();
-  if (!arrival || arrival->receipt == Receipt::kEnd) return drop(client);
-  const int number = client.channel.socket().get();
-  for (auto& frame : arrival->frames) {
-    if (!clients_.contains(number)) return;  // dropped by a frame before
-    on_frame(client, std::move(frame));
+void Server::configure(ServiceSettings settings) {
+  settings_ = std::move(settings);
+  for (auto& [id, client] : clients_) {
+    if (!client->trusted) client->refusal = settings_.refusal(client->credentials.uid);
   }
 }
 
 void Server::on_frame(Client& client, Frame frame) {
+  // A frame that breaks the grammar ends the conversation.
+  if (!take_frame(client, frame)) drop(client.id);
+}
+
+bool Server::take_frame(Client& client, Frame& frame) {
   ByteReader reader(frame.body);
-  if (frame.type == FrameType::kHello) {
-    if (reader.get<uint32_t>() != kWireVersion || !reader.done()) return drop(client);
-    client.greeted = true;
-    return say(client, FrameBuilder(FrameType::kWelcome)
-                           .number(kWireVersion)
-                           .number(static_cast<int32_t>(::getpid()))
-                           .build());
-  }
-  if (!client.greeted) return drop(client);
-  if (frame.type == FrameType::kSettle) {
-    const auto sequence = reader.get<uint64_t>();
-    const auto outcome = static_cast<Outcome>(reader.get<uint8_t>());
-    if (reader.done() && owns_session(client)) session_->settle(sequence, outcome);
-    return;
-  }
+  if (frame.type == FrameType::kHello) return greet(client, reader);
+  if (!client.greeted) return false;
+  if (frame.type == FrameType::kSettle) return settle(client, reader);
   const auto request = reader.get<uint32_t>();
-  if (!reader.ok()) return drop(client);
-  if (client.refusal) return reply(client, request, failure(*client.refusal));
+  if (!reader.ok()) return false;
+  if (client.refusal) {
+    reply(client, request, failure(*client.refusal));
+    return true;
+  }
+  return take_request(client, request, frame, reader);
+}
+
+bool Server::greet(Client& client, ByteReader& reader) {
+  const auto version = reader.get<uint32_t>();
+  const auto window = reader.get<uint32_t>();
+  if (version != kWireVersion || !reader.done()) return false;
+  client.greeted = true;
+  client.window = std::clamp(window, 1U, kMaxWindow);
+  client.peer->say(FrameBuilder(FrameType::kWelcome)
+                       .number(kWireVersion)
+                       .number(static_cast<int32_t>(::getpid()))
+                       .build());
+  return true;
+}
+
+bool Server::settle(const Client& client, ByteReader& reader) {
+  const auto sequence = reader.get<uint64_t>();
+  const auto outcome = reader.get<uint8_t>();
+  if (!reader.done() || outcome > static_cast<uint8_t>(Outcome::kRefused)) return false;
+  if (session_ && holder_ == &client) session_->settle(sequence, static_cast<Outcome>(outcome));
+  return true;
+}
+
+bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteReader& reader) {
   switch (frame.type) {
     case FrameType::kCapabilities:
-      return on_capabilities(client, request);
-    case FrameType::kOpenSession:
-      return on_open(client, request, static_cast<SessionKind>(reader.get<uint8_t>()));
-    case FrameType::kAppend:
-      return on_append(client, request, frame);
-    case FrameType::kRelease:
-      return on_release(client, request);
-    case FrameType::kFileHandle:
-    case FrameType::kPublish: {
-      const auto bundle = reader.get_text(kMaxNameText);
-      const auto uri = reader.get_text(kMaxNameText);
-      if (!reader.done()) return drop(client);
-      if (!owns_session(client)) return reply(client, request, failure(no_session()));
-      if (frame.type == FrameType::kFileHandle) {
-        return reply(client, request, session_->file_handle(bundle, uri));
-      }
-      auto accepted = session_->publish(request, bundle, uri);
-      if (!accepted) reply(client, request, accepted);
-      return;
+      return reader.done() && on_capabilities(client, request, frame);
+    case FrameType::kVersion:
+      reply_text(client, request, "{\"backupVersion\":\"" + std::string(kBackupVersion) + "\"}");
+      return reader.done();
+    case FrameType::kAppCall:
+      return on_app_call(client, request, frame, reader);
+    case FrameType::kDataSize:
+      return reader.get<uint8_t>() <= 1 && reader.done() && on_data_size(client, request, frame);
+    case FrameType::kOpenSession: {
+      const auto kind = reader.get<uint8_t>();
+      if (!reader.done() || kind > static_cast<uint8_t>(SessionKind::kIncremental)) return false;
+      on_open(client, request, static_cast<SessionKind>(kind));
+      return true;
     }
+    case FrameType::kAppend: {
+      const bool more = reader.get<uint8_t>() != 0;
+      return reader.done() && on_append(client, request, more, frame);
+    }
+    case FrameType::kRelease:
+      on_release(client, request);
+      return reader.done();
+    case FrameType::kFileHandle:
+    case FrameType::kPublish:
+      return on_file(client, request, frame.type, reader);
+    case FrameType::kUpdateTimer:
+    case FrameType::kUpdateRate:
+    case FrameType::kCancel:
+      return on_update(client, request, frame.type, reader);
     default:
-      return drop(client);
+      return false;
   }
 }
 
-void Server::on_capabilities(Client& client, uint32_t request) {
-  auto text = capabilities(root_, settings_);
-  if (!text) return reply(client, request, failure(text.error()));
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text->data());
-  auto file = sealed_memfd("capabilities", std::span(bytes, text->size()));
-  if (!file) return reply(client, request, failure(file.error()));
-  say(client, FrameBuilder(FrameType::kReply)
-                  .number(request)
-                  .error(std::nullopt)
-                  .text("")
-                  .fd(std::move(*file))
-                  .build());
+bool Server::on_capabilities(Client& client, uint32_t request, const Frame& frame) {
+  auto times = times_of(frame);
+  if (!times) {
+    reply(client, request, failure(times.error()));
+    return true;
+  }
+  inquire(
+      client, Inquiry::capabilities(loop_, root_, settings_, *times),
+      [request](Client& asker, Result<Answer> answer) {
+        asker.peer->say(FrameBuilder(FrameType::kReply)
+                            .number(request)
+                            .error(std::nullopt)
+                            .text("")
+                            .fd(std::move(answer->file))
+                            .build());
+      },
+      request);
+  return true;
+}
+
+bool Server::on_data_size(Client& client, uint32_t request, const Frame& frame) {
+  auto times = times_of(frame);
+  if (!times) {
+    reply(client, request, failure(times.error()));
+    return true;
+  }
+  inquire(
+      client, Inquiry::capabilities(loop_, root_, settings_, *times),
+      [this, request](Client& asker, Result<Answer> answer) {
+        auto file = read_sealed(answer->file.borrow(), kMaxListBytes);
+        if (!file) return reply(asker, request, failure(file.error()));
+        asker.peer->say(FrameBuilder(FrameType::kSizeReport).text(size_report(*file)).build());
+        reply(asker, request, {});
+      },
+      request);
+  return true;
+}
+
+bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, ByteReader& reader) {
+  const auto call = reader.get<uint8_t>();
+  const auto bundle = reader.get_text(kMaxNameText);
+  if (!reader.done() || call > static_cast<uint8_t>(AppCall::kCleanTemp)) return false;
+  const bool cleans = call == static_cast<uint8_t>(AppCall::kCleanTemp);
+  if (cleans && session_ && session_->is_running(bundle)) {
+    reply_text(client, request, "false");  // it is in use
+    return true;
+  }
+  std::string argument;
+  if (!frame.fds.empty()) {
+    auto bytes = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
+    if (!bytes) {
+      reply(client, request, failure(bytes.error().in("the argument")));
+      return true;
+    }
+    argument.assign(bytes->begin(), bytes->end());
+  }
+  inquire(
+      client,
+      Inquiry::app_call(loop_, root_, bundle, static_cast<AppCall>(call), std::move(argument)),
+      [this, request](Client& asker, Result<Answer> answer) {
+        reply_text(asker, request, answer->text);
+      },
+      request);
+  return true;
+}
+
+// Keeps the inquiry until its processes are gone, and gives a good answer to `answer`.
+void Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
+                     std::function<void(Client&, Result<Answer>)> answer, uint32_t request) {
+  if (client.inquiries >= kMaxInquiries) {
+    inquiry = failure(Code::kOutOfMemory, "too many questions of this client are unanswered");
+  }
+  if (!inquiry) return reply(client, request, failure(inquiry.error()));
+  ++client.inquiries;
+  const auto id = ++last_inquiry_;
+  (*inquiry)->then([this, id, client_id = client.id, answer = std::move(answer),
+                    request](Result<Answer> result) {
+    // Later: the inquiry is still on the stack.
+    (void)loop_.call_at(Loop::Clock::now(), [this, id] { inquiries_.erase(id); });
+    const auto asker = clients_.find(client_id);
+    if (asker == clients_.end()) return;
+    --asker->second->inquiries;
+    if (!result) return reply(*asker->second, request, failure(result.error()));
+    answer(*asker->second, std::move(result));
+  });
+  inquiries_[id] = std::move(*inquiry);
+}
+
+bool Server::on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader) {
+  const auto bundle = reader.get_text(kMaxNameText);
+  const auto uri = reader.get_text(kMaxNameText);
+  if (!reader.done()) return false;
+  if (!owns_session(client)) {
+    reply(client, request, failure(no_session()));
+  } else if (type == FrameType::kFileHandle) {
+    reply(client, request, session_->file_handle(bundle, uri));
+  } else if (auto accepted = session_->publish(request, bundle, uri); !accepted) {
+    reply(client, request, accepted);
+  }
+  return true;
+}
+
+bool Server::on_update(Client& client, uint32_t request, FrameType type, ByteReader& reader) {
+  const auto bundle = reader.get_text(kMaxNameText);
+  const auto value = type == FrameType::kCancel ? 0 : reader.get<int32_t>();
+  if (!reader.done() || value < 0) return false;
+  const bool owns = owns_session(client);
+  if (type == FrameType::kCancel) {
+    const auto refusal = owns ? session_->cancel(bundle) : Code::kCancelNotFound;
+    reply_text(client, request, std::to_string(refusal ? static_cast<int32_t>(*refusal) : 0));
+    return true;
+  }
+  const bool changed =
+      owns && (type == FrameType::kUpdateTimer
+                   ? session_->update_timer(bundle, std::chrono::milliseconds(value))
+                   : session_->update_rate(bundle, static_cast<uint32_t>(value)));
+  reply_text(client, request, changed ? "true" : "false");
+  return true;
 }
 
 void Server::on_open(Client& client, uint32_t request, SessionKind kind) {
   if (session_) return reply(client, request, failure(conflict()));
-  if (kind != SessionKind::kBackup && kind != SessionKind::kRestore) {
-    return reply(client, request,
-                 failure(Code::kInvalidArgument, "this service has no such kind of session"));
-  }
   Session::Hooks hooks;
   hooks.tell = [this](Frame frame) {
-    if (holder_ != nullptr) say(*holder_, std::move(frame));
+    if (holder_ != nullptr) holder_->peer->say(std::move(frame));
   };
   // Later: the session is still on the stack when it says so.
-  hooks.ended = [this] {
-    (void)loop_.call_at(std::chrono::steady_clock::now(), [this] { session_ended(); });
-  };
-  session_ = std::make_unique<Session>(kind, root_, settings_, loop_, std::move(hooks));
+  hooks.ended = [this] { (void)loop_.call_at(Loop::Clock::now(), [this] { session_ended(); }); };
+  session_ =
+      std::make_unique<Session>(kind, root_, settings_, loop_, client.window, std::move(hooks));
   holder_ = &client;
-  holder_pid_ = client.peer.pid;
-  since_ = std::chrono::steady_clock::now();
+  holder_pid_ = client.credentials.pid;
+  since_ = Loop::Clock::now();
   reply(client, request, {});
 }
 
 Error Server::conflict() const {
-  const auto age = std::chrono::steady_clock::now() - since_;
+  const auto age = Loop::Clock::now() - since_;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(age).count();
   return {Code::kSessionConflict, 0,
           "a " + std::string(kKindNames.at(static_cast<size_t>(session_->kind()))) +
@@ -174,21 +333,46 @@ Error Server::conflict() const {
               (holder_ == nullptr || release_request_ ? " and is finishing" : "")};
 }
 
-void Server::on_append(Client& client, uint32_t request, const Frame& frame) {
-  if (!owns_session(client)) return reply(client, request, failure(no_session()));
-  if (frame.fds.empty()) return drop(client);
-  auto list = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
-  if (!list) return reply(client, request, failure(list.error().in("the list of bundles")));
-  auto requests = decode_list(*list);
-  if (!requests) return reply(client, request, failure(requests.error()));
-  Bytes capability_file;
-  if (frame.fds.size() > 1) {
-    auto bytes = read_sealed(frame.fds[1].borrow(), kMaxListBytes);
-    if (!bytes) return reply(client, request, failure(bytes.error().in("the capability file")));
-    capability_file = std::move(*bytes);
+bool Server::on_append(Client& client, uint32_t request, bool more, Frame& frame) {
+  if (frame.fds.empty() && !frame.lost_fds) return false;
+  auto taken = take_list(client, frame);
+  if (taken && more) return true;
+  auto list = std::exchange(client.list, {});
+  const auto capabilities = std::exchange(client.capabilities, {});
+  if (!taken) {
+    reply(client, request, taken);
+  } else if (!owns_session(client)) {
+    reply(client, request, failure(no_session()));
+  } else {
+    reply(client, request, session_->append(std::move(list), capabilities));
   }
-  const std::string text(capability_file.begin(), capability_file.end());
-  reply(client, request, session_->append(std::move(*requests), text));
+  return true;
+}
+
+// The descriptors of a frame are its list, in a restore the capability file, and the manifests.
+Result<void> Server::take_list(Client& client, Frame& frame) {
+  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for the list");
+  auto bytes = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
+  if (!bytes) return failure(bytes.error().in("the list of bundles"));
+  auto requests = decode_list(*bytes);
+  if (!requests) return failure(requests.error());
+  size_t next = 1;
+  if (session_ && session_->kind() == SessionKind::kRestore && next < frame.fds.size()) {
+    auto file = read_sealed(frame.fds[next++].borrow(), kMaxListBytes);
+    if (!file) return failure(file.error().in("the capability file"));
+    client.capabilities.assign(file->begin(), file->end());
+  }
+  if (client.list.size() + requests->size() > kMaxBundles) {
+    return failure(Code::kInvalidArgument, "the list of bundles is too long");
+  }
+  for (auto& request : *requests) {
+    if (request.has_manifest) {
+      if (next >= frame.fds.size()) return failure(Code::kIpc, "a manifest is missing");
+      request.manifest = std::move(frame.fds[next++]);
+    }
+    client.list.push_back(std::move(request));
+  }
+  return {};
 }
 
 void Server::on_release(Client& client, uint32_t request) {
@@ -209,35 +393,32 @@ bool Server::owns_session(const Client& client) const {
   return session_ && holder_ == &client && !release_request_;
 }
 
-void Server::say(Client& client, Frame frame) {
-  auto queued = client.channel.queue(std::move(frame));
-  // A broken connection is seen, and dropped, by its own event.
-  if (!queued) return;
-  if (client.channel.has_queued()) {
-    (void)loop_.change(client.channel.socket(), EPOLLIN | EPOLLOUT);
-  }
-}
-
 void Server::reply(Client& client, uint32_t request, const Result<void>& result) {
   std::optional<Error> error;
   if (!result) error = result.error();
-  say(client, FrameBuilder(FrameType::kReply).number(request).error(error).text("").build());
+  client.peer->say(FrameBuilder(FrameType::kReply).number(request).error(error).text("").build());
+}
+
+void Server::reply_text(Client& client, uint32_t request, std::string_view text) {
+  client.peer->say(
+      FrameBuilder(FrameType::kReply).number(request).error(std::nullopt).text(text).build());
 }
 
 // The client has gone, or broke the grammar: as if it had released.
-void Server::drop(Client& client) {
-  loop_.forget(client.channel.socket());
-  if (holder_ == &client) {
+void Server::drop(ClientId id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  if (holder_ == found->second.get()) {
     holder_ = nullptr;
     release_request_.reset();
     session_->release();
   }
-  clients_.erase(client.channel.socket().get());
+  clients_.erase(found);
   check_idle();
 }
 
 void Server::shut_down() {
-  while (!clients_.empty()) drop(*clients_.begin()->second);
+  while (!clients_.empty()) drop(clients_.begin()->first);
   check_idle();
 }
 

@@ -6,10 +6,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
-#include "native/io/loop.h"
-#include "native/io/unix_socket.h"
-#include "native/protocol/channel.h"
+#include "native/service/inquiry.h"
+#include "native/service/peer.h"
 #include "native/service/session.h"
 
 namespace backupkit {
@@ -30,6 +30,9 @@ class Server {
   // Serves one connected client. A trusted one has every permission.
   [[nodiscard]] Result<void> adopt(UniqueFd socket, bool trusted);
 
+  // From now on these hold, for the clients that are connected too.
+  void configure(ServiceSettings settings);
+
   // Ends every session as its release would, then calls `idle`.
   void shut_down();
 
@@ -38,18 +41,33 @@ class Server {
 
  private:
   struct Client;
+  using ClientId = uint64_t;
 
   void on_listener();
-  void on_client(Client& client, uint32_t events);
   void on_frame(Client& client, Frame frame);
-  void on_capabilities(Client& client, uint32_t request);
+  [[nodiscard]] bool take_frame(Client& client, Frame& frame);
+  [[nodiscard]] bool greet(Client& client, ByteReader& reader);
+  [[nodiscard]] bool settle(const Client& client, ByteReader& reader);
+  [[nodiscard]] bool take_request(Client& client, uint32_t request, Frame& frame,
+                                  ByteReader& reader);
+  [[nodiscard]] bool on_capabilities(Client& client, uint32_t request, const Frame& frame);
+  [[nodiscard]] bool on_app_call(Client& client, uint32_t request, const Frame& frame,
+                                 ByteReader& reader);
+  [[nodiscard]] bool on_data_size(Client& client, uint32_t request, const Frame& frame);
+  [[nodiscard]] bool on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader);
+  [[nodiscard]] bool on_update(Client& client, uint32_t request, FrameType type,
+                               ByteReader& reader);
   void on_open(Client& client, uint32_t request, SessionKind kind);
-  void on_append(Client& client, uint32_t request, const Frame& frame);
+  [[nodiscard]] bool on_append(Client& client, uint32_t request, bool more, Frame& frame);
+  [[nodiscard]] Result<void> take_list(Client& client, Frame& frame);
   void on_release(Client& client, uint32_t request);
   void session_ended();
-  void say(Client& client, Frame frame);
+
+  void inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
+               std::function<void(Client&, Result<Answer>)> answer, uint32_t request);
   void reply(Client& client, uint32_t request, const Result<void>& result);
-  void drop(Client& client);
+  void reply_text(Client& client, uint32_t request, std::string_view text);
+  void drop(ClientId id);
   void check_idle();
   [[nodiscard]] Error conflict() const;
   [[nodiscard]] bool owns_session(const Client& client) const;
@@ -59,7 +77,10 @@ class Server {
   ServiceSettings settings_;
   std::function<void()> idle_;
   UniqueFd listener_;
-  std::map<int, std::unique_ptr<Client>> clients_;
+  std::map<ClientId, std::unique_ptr<Client>> clients_;
+  ClientId last_client_ = 0;
+  std::map<uint64_t, std::unique_ptr<Inquiry>> inquiries_;
+  uint64_t last_inquiry_ = 0;
   std::unique_ptr<Session> session_;
   Client* holder_ = nullptr;  // of the session; none when it left and the session is finishing
   pid_t holder_pid_ = 0;

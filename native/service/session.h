@@ -1,24 +1,22 @@
-// One session: the bundles a client appended, and the extensions that serve them.
+// One session: the bundles a client appended, and when each of them runs.
 #pragma once
 
-#include <chrono>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "native/io/loop.h"
-#include "native/io/process.h"
-#include "native/protocol/channel.h"
-#include "native/service/catalog.h"
+#include "native/service/job.h"
 
 namespace backupkit {
 
 // Runs on the loop's thread. Bundles start by priority, then in call order, and at most
-// `max_extensions` run at once. Every frame for the client goes through `tell`.
+// `max_extensions` run at once, never two of one name. Every frame for the client goes through
+// `tell`.
 class Session {
  public:
   struct Hooks {
@@ -26,9 +24,9 @@ class Session {
     std::function<void()> ended;  // after release(): nothing of the session is left
   };
 
-  // `root` and `settings` outlive the session.
+  // `root` and `settings` outlive the session. `window`: files that the client takes at a time.
   Session(SessionKind kind, BorrowedFd root, const ServiceSettings& settings, Loop& loop,
-          Hooks hooks);
+          uint32_t window, Hooks hooks);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -46,44 +44,50 @@ class Session {
 
   void settle(uint64_t sequence, Outcome outcome);
 
+  // False: the bundle does not run, or is of another kind of session.
+  [[nodiscard]] bool update_timer(const std::string& bundle, std::chrono::milliseconds limit);
+  [[nodiscard]] bool update_rate(const std::string& bundle, uint32_t files_per_second);
+
+  // std::nullopt: the bundle will end by it; else why not, as a code.
+  [[nodiscard]] std::optional<Code> cancel(const std::string& bundle);
+
   // Stops what runs and says nothing any more; `ended` is called when all is gone, which may be
   // before this returns. A restore that is published is finished first.
   void release();
 
   [[nodiscard]] SessionKind kind() const { return kind_; }
+  [[nodiscard]] bool is_running(const std::string& bundle) const {
+    return running_.contains(bundle);
+  }
 
  private:
-  struct Job;
+  struct Origin {  // of a restore's data: the app's version there
+    int64_t version_code = 0;
+    std::string version_name;
+  };
+  using Origins = std::map<std::string, Origin>;
 
+  [[nodiscard]] static Result<Origins> read_origins(std::string_view capabilities);
+  void admit(Job& job, const Origins& origins);
   void schedule();
-  void start(Job& job);
-  [[nodiscard]] Result<void> launch(Job& job);
-  [[nodiscard]] Result<UniqueFd> settings_of(const Job& job) const;
-  void on_channel(Job& job);
-  void drain(Job& job);
-  void on_frame(Job& job, Frame frame);
-  void on_exit(Job& job);
-  void stop(Job& job, Error error);
-  void send(Job& job, Frame frame);
-  void grant(Job& job, uint32_t files);
-  void forward_handles(Job& job);
-  void end(Job& job);
+  void on_end(Job& job);
+  void leave_batch(const Job& job);
+  void end_if_released();
   void tell(Frame frame);
-  void check_end();
   [[nodiscard]] Job* find(const std::string& bundle);
 
   SessionKind kind_;
-  BorrowedFd root_;
-  const ServiceSettings& settings_;
-  Loop& loop_;
   Hooks hooks_;
-  uint32_t window_;  // files under way per extension
-  std::vector<std::unique_ptr<Job>> jobs_;
-  size_t running_ = 0;
-  Loop::TimerId first_turn_ = 0;
-  bool appended_ = false;
-  bool all_ended_ = false;
+  JobContext context_;
+  std::vector<std::unique_ptr<Job>> jobs_;             // in call order
+  std::map<std::string, size_t, std::less<>> newest_;  // the last appended job of each name
+  std::map<std::string, size_t, std::less<>> running_;
+  std::set<std::pair<int64_t, size_t>> waiting_;  // priority, highest first, and place in jobs_
+  size_t refused_ = 0;                            // those of them that will not run
+  std::vector<size_t> unfinished_;                // bundles by batch
+  Loop::TimerId next_turn_ = 0;
   bool released_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace backupkit

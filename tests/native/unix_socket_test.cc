@@ -51,7 +51,7 @@ TEST_P(Descriptors, arrive_in_order_as_the_same_files) {
     borrowed.push_back(sent.back().borrow());
   }
   const Bytes bytes{1, 2, 3};
-  ASSERT_TRUE(send_message(ends.first.borrow(), bytes, borrowed).value());
+  ASSERT_EQ(send_message(ends.first.borrow(), bytes, borrowed).value(), Sent::kAll);
   Incoming incoming;
   ASSERT_EQ(receive_message(ends.second.borrow(), incoming).value(), Receipt::kMessage);
   EXPECT_EQ(incoming.bytes, bytes);
@@ -75,7 +75,7 @@ TEST_F(UnixSocket, send_refuses_one_descriptor_too_many_and_an_empty_message) {
 TEST_F(UnixSocket, message_of_the_longest_size_arrives_whole) {
   const auto ends = seqpacket_pair().value();
   const Bytes bytes(kMaxMessage, 7);
-  ASSERT_TRUE(send_message(ends.first.borrow(), bytes, {}).value());
+  ASSERT_EQ(send_message(ends.first.borrow(), bytes, {}).value(), Sent::kAll);
   Incoming incoming;
   ASSERT_EQ(receive_message(ends.second.borrow(), incoming).value(), Receipt::kMessage);
   EXPECT_EQ(incoming.bytes, bytes);
@@ -84,7 +84,7 @@ TEST_F(UnixSocket, message_of_the_longest_size_arrives_whole) {
 TEST_F(UnixSocket, longer_message_is_an_error_and_its_descriptors_are_closed) {
   const auto ends = seqpacket_pair().value();
   const std::vector<BorrowedFd> fds(3, BorrowedFd(0));
-  ASSERT_TRUE(send_message(ends.first.borrow(), Bytes(kMaxMessage + 1, 7), fds).value());
+  ASSERT_EQ(send_message(ends.first.borrow(), Bytes(kMaxMessage + 1, 7), fds).value(), Sent::kAll);
   Incoming incoming;
   incoming.bytes = {9};
   const auto before = open_descriptors();
@@ -96,7 +96,7 @@ TEST_F(UnixSocket, longer_message_is_an_error_and_its_descriptors_are_closed) {
 TEST_F(UnixSocket, truncated_descriptors_are_said_and_all_closed) {
   const auto ends = seqpacket_pair().value();
   const std::vector<BorrowedFd> fds(10, BorrowedFd(0));
-  ASSERT_TRUE(send_message(ends.first.borrow(), Bytes{5}, fds).value());
+  ASSERT_EQ(send_message(ends.first.borrow(), Bytes{5}, fds).value(), Sent::kAll);
   const auto before = open_descriptors();
   Incoming incoming;
   Result<Receipt> receipt = Receipt::kEnd;
@@ -116,7 +116,7 @@ TEST_F(UnixSocket, foreign_control_data_is_ignored) {
   const int on = 1;
   ASSERT_EQ(::setsockopt(ends.second.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
   const std::vector<BorrowedFd> fds(kMaxFds, BorrowedFd(0));
-  ASSERT_TRUE(send_message(ends.first.borrow(), Bytes{5}, fds).value());
+  ASSERT_EQ(send_message(ends.first.borrow(), Bytes{5}, fds).value(), Sent::kAll);
   Incoming incoming;
   ASSERT_EQ(receive_message(ends.second.borrow(), incoming).value(), Receipt::kMessage);
   EXPECT_FALSE(incoming.truncated);
@@ -130,7 +130,7 @@ TEST_F(UnixSocket, full_and_empty_sockets_would_block) {
   Incoming incoming;
   EXPECT_EQ(receive_message(ends.second.borrow(), incoming).value(), Receipt::kWouldBlock);
   size_t sent = 0;
-  while (send_message(ends.first.borrow(), Bytes(1000, 1), {}).value()) ++sent;
+  while (send_message(ends.first.borrow(), Bytes(1000, 1), {}).value() == Sent::kAll) ++sent;
   EXPECT_GT(sent, 0U);
   size_t received = 0;
   while (receive_message(ends.second.borrow(), incoming).value() == Receipt::kMessage) ++received;
@@ -141,8 +141,9 @@ TEST_F(UnixSocket, full_and_empty_sockets_would_block) {
 
 TEST_F(UnixSocket, gone_peer_is_the_end_and_closed) {
   auto ends = seqpacket_pair().value();
-  ASSERT_TRUE(send_message(ends.second.borrow(), Bytes{1}, {}).value());
-  ASSERT_TRUE(send_message(ends.first.borrow(), Bytes{1}, {}).value());  // unread: a reset
+  ASSERT_EQ(send_message(ends.second.borrow(), Bytes{1}, {}).value(), Sent::kAll);
+  ASSERT_EQ(send_message(ends.first.borrow(), Bytes{1}, {}).value(),
+            Sent::kAll);  // unread: a reset
   ends.second.reset();
   EXPECT_EQ(send_message(ends.first.borrow(), Bytes{1}, {}).error().code, Code::kClosed);
   Incoming incoming;
@@ -155,9 +156,9 @@ TEST_F(UnixSocket, gone_peer_is_the_end_and_closed) {
 
 TEST_F(UnixSocket, what_a_peer_sent_arrives_though_it_left_our_messages_unread) {
   auto ends = seqpacket_pair().value();
-  ASSERT_TRUE(send_message(ends.first.borrow(), Bytes{9}, {}).value());
-  ASSERT_TRUE(send_message(ends.second.borrow(), Bytes{1}, {}).value());
-  ASSERT_TRUE(send_message(ends.second.borrow(), Bytes{2}, {}).value());
+  ASSERT_EQ(send_message(ends.first.borrow(), Bytes{9}, {}).value(), Sent::kAll);
+  ASSERT_EQ(send_message(ends.second.borrow(), Bytes{1}, {}).value(), Sent::kAll);
+  ASSERT_EQ(send_message(ends.second.borrow(), Bytes{2}, {}).value(), Sent::kAll);
   ends.second.reset();
   Incoming incoming;
   ASSERT_EQ(receive_message(ends.first.borrow(), incoming).value(), Receipt::kMessage);

@@ -31,12 +31,12 @@ TEST(Wire, frame_comesBackAsItWasBuilt) {
 
 TEST(Wire, message_holdsSeveralFrames) {
   Bytes message = encode(sample());
-  const Bytes second = encode(FrameBuilder(FrameType::kCredit).number(uint32_t{3}).build());
+  const Bytes second = encode(FrameBuilder(FrameType::kHello).number(uint32_t{3}).build());
   message.insert(message.end(), second.begin(), second.end());
   const auto frames = decode_message(message, {});
   ASSERT_TRUE(frames.has_value());
   ASSERT_EQ(frames->size(), 2U);
-  EXPECT_EQ(frames->back().type, FrameType::kCredit);
+  EXPECT_EQ(frames->back().type, FrameType::kHello);
 }
 
 TEST(Wire, everyTruncation_isRefused) {
@@ -76,22 +76,70 @@ TEST(Wire, error_keepsCodeAndNamesTheErrno) {
   EXPECT_NE(got->context.find("ENOSPC"), std::string::npos);
 }
 
-TEST(Wire, list_refusesSurplusAndHugeCounts) {
-  ByteWriter writer;
-  writer.put(uint32_t{1});
-  writer.put_text("a");
-  writer.put_text("");
-  writer.put_text("");
-  writer.put(int32_t{5});
-  const auto list = decode_list(writer.bytes());
-  ASSERT_TRUE(list.has_value());
-  EXPECT_EQ(list->front().name, "a");
-  EXPECT_EQ(list->front().priority, 5);
-  writer.put(uint8_t{0});
-  EXPECT_FALSE(decode_list(writer.bytes()).has_value());
+std::vector<BundleRequest> sample_list() {
+  std::vector<BundleRequest> list(2);
+  list[0].name = "a";
+  list[0].source = "old";
+  list[0].app_info = "[1]";
+  list[0].options = "{}";
+  list[0].priority = -5;
+  list[0].last_time = 1'700'107'870;
+  list[0].has_manifest = true;
+  list[1].name = "b";
+  return list;
+}
+
+TEST(Wire, list_comesBackAsItWas) {
+  const auto list = decode_list(encode_list(sample_list()));
+  ASSERT_TRUE(list && list->size() == 2);
+  EXPECT_EQ(list->at(0).name, "a");
+  EXPECT_EQ(list->at(0).source, "old");
+  EXPECT_EQ(list->at(0).app_info, "[1]");
+  EXPECT_EQ(list->at(0).options, "{}");
+  EXPECT_EQ(list->at(0).priority, -5);
+  EXPECT_EQ(list->at(0).last_time, 1'700'107'870);
+  EXPECT_TRUE(list->at(0).has_manifest);
+  EXPECT_FALSE(list->at(1).has_manifest);
+}
+
+TEST(Wire, list_refusesTruncationSurplusAndHugeCounts) {
+  Bytes bytes = encode_list(sample_list());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(decode_list(std::span(bytes).first(size)).has_value()) << size;
+  }
+  bytes.push_back(0);
+  EXPECT_FALSE(decode_list(bytes).has_value());
   ByteWriter huge;
   huge.put(UINT32_MAX);
   EXPECT_FALSE(decode_list(huge.bytes()).has_value());
+  EXPECT_FALSE(decode_times(huge.bytes()).has_value());
+}
+
+TEST(Wire, times_comeBackAsTheyWere) {
+  const std::vector<BundleTime> times = {{"a", 5}, {"b", -1}};
+  const auto got = decode_times(encode_times(times));
+  ASSERT_TRUE(got && got->size() == 2);
+  EXPECT_EQ(got->at(0).name, "a");
+  EXPECT_EQ(got->at(1).seconds, -1);
+  EXPECT_TRUE(decode_times(encode_times({}))->empty());
+}
+
+TEST(Wire, ofATruncatedMessageTheFramesThatHadDescriptorsSaySo) {
+  auto pair = seqpacket_pair();
+  ASSERT_TRUE(pair.has_value());
+  ByteWriter message;
+  message.put_bytes(encode(FrameBuilder(FrameType::kAllEnd).error(std::nullopt).build()));
+  message.put_bytes(encode(FrameBuilder(FrameType::kFile)
+                               .number(uint64_t{7})
+                               .text("a")
+                               .error(std::nullopt)
+                               .fd(std::move(pair->first))
+                               .build()));
+  const auto frames = decode_message(message.bytes(), {}, true);
+  ASSERT_TRUE(frames && frames->size() == 2);
+  EXPECT_FALSE(frames->at(0).lost_fds);
+  EXPECT_TRUE(frames->at(1).lost_fds);
+  EXPECT_FALSE(decode_message(message.bytes(), {}).has_value());
 }
 
 TEST(Channel, frames_waitUntilTheSocketTakesThem) {

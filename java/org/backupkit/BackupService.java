@@ -2,9 +2,13 @@ package org.backupkit;
 
 import java.lang.ref.Cleaner;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
+import org.backupkit.internal.ListWriter;
 import org.backupkit.internal.SerialExecutor;
 
 /**
@@ -22,6 +26,8 @@ import org.backupkit.internal.SerialExecutor;
 public final class BackupService implements AutoCloseable {
   private static final String SOCKET_VARIABLE = "BACKUPKIT_SOCKET";
   private static final Path DEFAULT_SOCKET = Path.of("/run/backupkit/service.sock");
+  private static final int MAX_TIMEOUT_MILLIS = 14_400_000;
+  private static final byte[] EVERY_BUNDLE = {};
   private static final Cleaner CLEANER = Cleaner.create();
 
   private final Connection connection;
@@ -75,7 +81,7 @@ public final class BackupService implements AutoCloseable {
    * @return the capability file, which the caller closes; fails with a {@link BackupException}
    */
   public CompletableFuture<FileData> getLocalCapabilities() {
-    return Connection.forCaller(capabilities(), FileData::close);
+    return Connection.forCaller(capabilities(EVERY_BUNDLE), FileData::close);
   }
 
   /**
@@ -84,7 +90,83 @@ public final class BackupService implements AutoCloseable {
    * @param callback gets the capability file, which it closes
    */
   public void getLocalCapabilities(AsyncCallback<FileData> callback) {
-    Session.deliver(capabilities(), callback, executor);
+    Session.deliver(capabilities(EVERY_BUNDLE), callback, executor);
+  }
+
+  /**
+   * Asks what can be backed up of some bundles, and how much of it has changed. Does not block.
+   *
+   * @param dataList the bundles, and since when their changes are counted, in seconds since the
+   *     epoch; those that are not installed are left out, an empty list gives an empty one
+   * @return the capability file with {@code increSpaceOccupied}, which the caller closes; fails
+   *     with 401 for a list that is null or has a null or an invalid name, with 201 or 202 without
+   *     permission, and otherwise as the service says
+   */
+  public CompletableFuture<FileData> getLocalCapabilities(List<IncrementalBackupTime> dataList) {
+    try {
+      List<IncrementalBackupTime> times = BundleItems.times(dataList);
+      return Connection.forCaller(capabilities(ListWriter.times(times)), FileData::close);
+    } catch (BackupException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  /**
+   * Asks an app what it says of itself; needs no session. Blocks for the app's answer, five seconds
+   * at most.
+   *
+   * @param bundleToBackup the app
+   * @return the app's text; "" where it has no hook program or says nothing
+   * @throws BackupException 13900020 for an invalid name or an app that is not installed; 13500003
+   *     when it does not answer; 13500007 when its code failed; 13900001 when the service may not
+   *     act for its user; 201 or 202 without permission
+   */
+  public String getBackupInfo(String bundleToBackup) throws BackupException {
+    String name = Arguments.bundleName(bundleToBackup);
+    return ask(() -> connection.appCall(Connection.AppCall.BACKUP_INFO, name, ""));
+  }
+
+  /**
+   * Sets how long a running bundle may take from now on, for a session of this object. It replaces
+   * the limit on time without progress, and what was set before. Blocks for the service's answer.
+   *
+   * @param bundleName the bundle
+   * @param timeoutMillis 0 to 14,400,000; 0 ends the bundle now
+   * @return true between the bundle's begin and end, else false and nothing has changed
+   * @throws BackupException 401 for an invalid name or a number outside; 201 or 202 without
+   *     permission
+   */
+  public boolean updateTimer(String bundleName, int timeoutMillis) throws BackupException {
+    String name = Arguments.namedBundle(bundleName);
+    int limit = Arguments.withinRange(timeoutMillis, MAX_TIMEOUT_MILLIS, "timeout");
+    return Boolean.parseBoolean(ask(() -> connection.updateTimer(name, limit)));
+  }
+
+  /**
+   * Sets how many files of a running bundle are handed out per second, for a backup session of this
+   * object; at first it is 60. It acts on the next file. Blocks for the service's answer.
+   *
+   * @param bundleName the bundle
+   * @param fdsPerSecond 0 pauses; more than the service's maximum, 800 if its settings do not say
+   *     otherwise, is taken as that maximum
+   * @return true between the bundle's begin and end, else false and nothing has changed
+   * @throws BackupException 401 for an invalid name or a negative number; 201 or 202 without
+   *     permission
+   */
+  public boolean updateSendRate(String bundleName, int fdsPerSecond) throws BackupException {
+    String name = Arguments.namedBundle(bundleName);
+    int rate = Arguments.withinRange(fdsPerSecond, Integer.MAX_VALUE, "sendRate");
+    return Boolean.parseBoolean(ask(() -> connection.updateRate(name, rate)));
+  }
+
+  /**
+   * Asks for the version of the interface. Blocks for the service's answer.
+   *
+   * @return a JSON object with {@code backupVersion}
+   * @throws BackupException 201 or 202 without permission
+   */
+  public String getBackupVersion() throws BackupException {
+    return ask(connection::requestVersion);
   }
 
   /**
@@ -119,17 +201,28 @@ public final class BackupService implements AutoCloseable {
     return connection;
   }
 
-  private CompletableFuture<FileData> capabilities() {
+  private String ask(Supplier<CompletableFuture<Event.Reply>> request) throws BackupException {
     if (connection.isClosed()) {
-      return CompletableFuture.failedFuture(Session.notPermitted("the connection was closed"));
+      throw closed();
+    }
+    return connection.await(request.get()).value();
+  }
+
+  private CompletableFuture<FileData> capabilities(byte[] times) {
+    if (connection.isClosed()) {
+      return CompletableFuture.failedFuture(closed());
     }
     return connection
-        .requestCapabilities()
+        .requestCapabilities(times)
         .thenCompose(
             reply ->
                 reply.fds().length == 1
                     ? CompletableFuture.completedFuture(new FileData(Fd.adopt(reply.fds()[0])))
                     : refuse(reply));
+  }
+
+  private static BackupException closed() {
+    return Session.notPermitted("the connection was closed");
   }
 
   private static CompletableFuture<FileData> refuse(Event.Reply reply) {

@@ -1,21 +1,18 @@
 package org.backupkit;
 
-import java.io.ByteArrayOutputStream;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import org.backupkit.internal.Arguments;
+import org.backupkit.internal.Bridge;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
+import org.backupkit.internal.ListWriter;
 import org.backupkit.internal.SerialExecutor;
 import org.jspecify.annotations.Nullable;
 
@@ -26,9 +23,6 @@ final class Session implements Connection.Sink {
   interface Request {
     CompletableFuture<Event.Reply> send() throws BackupException;
   }
-
-  /** One bundle to append. */
-  record Item(String name, String info, String parameters, int priority) {}
 
   // Keeps the service from being collected while the session is in use.
   private final BackupService service;
@@ -51,8 +45,7 @@ final class Session implements Connection.Sink {
       throws BackupException {
     this.service = Arguments.present(service, "service");
     if (callbacks == null) {
-      throw new BackupException(
-          ErrorCode.PARAMETER, ErrorCode.PARAMETER.message() + ": callbacks is null");
+      throw Arguments.parameter("callbacks is null");
     }
     this.connection = service.connection();
     this.callbacks = callbacks;
@@ -98,11 +91,26 @@ final class Session implements Connection.Sink {
     };
   }
 
-  CompletableFuture<Event.Reply> append(List<Item> items, @Nullable Fd capabilities) {
-    byte[] list = encode(items);
-    return capabilities == null
-        ? connection.append(list, -1)
-        : capabilities.use(number -> connection.append(list, number));
+  CompletableFuture<Event.Reply> append(List<BundleItems.Item> items, @Nullable Fd capabilities)
+      throws BackupException {
+    List<Integer> manifests = new ArrayList<>();
+    try {
+      List<ListWriter.Item> encodable = new ArrayList<>();
+      for (BundleItems.Item item : items) {
+        int number = -1;
+        if (item.manifest() != null) {
+          number = item.manifest().use(Bridge::duplicate);
+          manifests.add(number);
+        }
+        encodable.add(item.withManifest(number));
+      }
+      List<ListWriter.Part> parts = ListWriter.bundles(encodable);
+      return capabilities == null
+          ? connection.append(parts, -1)
+          : capabilities.use(number -> connection.append(parts, number));
+    } finally {
+      manifests.forEach(Connection::closeQuietly);
+    }
   }
 
   CompletableFuture<Event.Reply> fileHandle(FileMeta meta) throws BackupException {
@@ -120,48 +128,39 @@ final class Session implements Connection.Sink {
     return connection.publish(Arguments.bundleName(meta.bundleName()), Arguments.uri(meta.uri()));
   }
 
-  /** The items of a list of names, each once; {@code infos} null for none. */
-  static List<Item> items(@Nullable List<String> bundles, @Nullable List<String> infos)
-      throws BackupException {
-    List<String> names = nonEmpty(bundles);
-    requireSameLength(names, infos);
-    List<Item> items = new ArrayList<>();
-    Set<String> seen = new HashSet<>();
-    for (int i = 0; i < names.size(); i++) {
-      String name = Arguments.bundleName(names.get(i));
-      String info = info(infos, i);
-      if (seen.add(name)) {
-        items.add(new Item(name, info, "", 0));
-      }
-    }
-    return items;
+  /** Asks for a report on the size of bundles. */
+  CompletableFuture<Void> dataSize(
+      boolean precise, @Nullable List<IncrementalBackupTime> dataList) {
+    return call(() -> connection.dataSize(precise, ListWriter.times(BundleItems.times(dataList))));
   }
 
-  /** The items of an incremental backup, each once; {@code infos} null for none. */
-  static List<Item> incrementalItems(
-      @Nullable List<IncrementalBackupData> bundles, @Nullable List<String> infos)
-      throws BackupException {
-    if (bundles == null || bundles.stream().anyMatch(data -> data == null)) {
-      throw new BackupException(
-          ErrorCode.PARAMETER, ErrorCode.PARAMETER.message() + ": a null in appendBundles");
-    }
-    List<IncrementalBackupData> data = nonEmpty(bundles);
-    requireSameLength(data, infos);
-    List<Item> items = new ArrayList<>();
-    Set<String> seen = new HashSet<>();
-    for (int i = 0; i < data.size(); i++) {
-      IncrementalBackupData one = data.get(i);
-      String name = Arguments.bundleName(one.bundleName());
-      String info = info(infos, i);
-      String parameters = one.parameters();
-      if (!parameters.isEmpty()) {
-        Arguments.jsonObject(parameters, "parameters");
-      }
-      if (seen.add(name)) {
-        items.add(new Item(name, info, parameters, one.priority()));
-      }
-    }
-    return items;
+  /** Ends a bundle; 0, or the code of why not. Blocks for the answer. */
+  int cancel(@Nullable String bundleName) throws BackupException {
+    String name = Arguments.namedBundle(bundleName);
+    requireOpen();
+    return Integer.parseInt(connection.await(connection.cancel(name)).value());
+  }
+
+  /** Removes what an interrupted run of a bundle left; false where it is running. */
+  CompletableFuture<Boolean> cleanTemp(@Nullable String bundleName) {
+    return text(
+        () ->
+            connection.appCall(
+                Connection.AppCall.CLEAN_TEMP, Arguments.namedBundle(bundleName), ""),
+        Boolean::parseBoolean);
+  }
+
+  /** Asks the app about compatibility. */
+  CompletableFuture<String> compatibility(
+      Connection.AppCall call, @Nullable String bundleName, @Nullable String extInfo) {
+    return text(
+        () -> {
+          if (extInfo == null) {
+            throw Arguments.parameter("extInfo is null");
+          }
+          return connection.appCall(call, Arguments.namedBundle(bundleName), extInfo);
+        },
+        Function.identity());
   }
 
   CompletableFuture<Void> release() {
@@ -204,15 +203,28 @@ final class Session implements Connection.Sink {
         ErrorCode.NOT_PERMITTED, ErrorCode.NOT_PERMITTED.message() + ": " + why);
   }
 
+  private <T> CompletableFuture<T> text(Request request, Function<String, T> value) {
+    return Connection.forCaller(
+        reply(request).thenApply(reply -> value.apply(reply.value())), nothing -> {});
+  }
+
   private CompletableFuture<Void> send(Request request) {
+    return reply(request).thenApply(reply -> null);
+  }
+
+  private CompletableFuture<Event.Reply> reply(Request request) {
     try {
-      requireOpenService();
-      if (released.get() != null) {
-        throw notPermitted("the session was released");
-      }
-      return request.send().thenApply(reply -> null);
+      requireOpen();
+      return request.send();
     } catch (BackupException e) {
       return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private void requireOpen() throws BackupException {
+    requireOpenService();
+    if (released.get() != null) {
+      throw notPermitted("the session was released");
     }
   }
 
@@ -258,45 +270,9 @@ final class Session implements Connection.Sink {
       callbacks.onResultReport(report.bundle(), report.json());
     } else if (event instanceof Event.Process process) {
       callbacks.onProcess(process.bundle(), process.json());
+    } else if (event instanceof Event.SizeReport report) {
+      callbacks.onBackupSizeReport(report.json());
     }
-  }
-
-  private static <T> List<T> nonEmpty(@Nullable List<T> list) throws BackupException {
-    // Copied first: what was checked is what is sent, whatever the caller does to the list.
-    List<T> copy = new ArrayList<>(Arguments.present(list, "the list of bundles"));
-    if (copy.isEmpty()) {
-      throw Arguments.invalid("the list of bundles is empty");
-    }
-    return copy;
-  }
-
-  private static void requireSameLength(List<?> bundles, @Nullable List<String> infos)
-      throws BackupException {
-    if (infos != null && infos.size() != bundles.size()) {
-      throw Arguments.invalid(infos.size() + " infos for " + bundles.size() + " bundles");
-    }
-  }
-
-  private static String info(@Nullable List<String> infos, int index) throws BackupException {
-    return infos == null ? "" : Arguments.jsonObject(infos.get(index), "infos[" + index + "]");
-  }
-
-  private static byte[] encode(List<Item> items) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    out.writeBytes(number(items.size()));
-    for (Item item : items) {
-      for (String text : List.of(item.name(), item.info(), item.parameters())) {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        out.writeBytes(number(bytes.length));
-        out.writeBytes(bytes);
-      }
-      out.writeBytes(number(item.priority()));
-    }
-    return out.toByteArray();
-  }
-
-  private static byte[] number(int value) {
-    return ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN).putInt(value).array();
   }
 
   /** Hands one file to the listener and settles it. */

@@ -80,6 +80,57 @@ public final class SessionBackup implements AutoCloseable {
   }
 
   /**
+   * Asks how much data bundles have. The answer comes by {@link
+   * GeneralCallbacks#onBackupSizeReport}, before the future completes. Does not block.
+   *
+   * @param precise whether every file is to be counted
+   * @param dataList the bundles, and since when their changes are to be counted; those that are not
+   *     installed are left out
+   * @return completes after the report; fails with 401 for a list that is null or has a null or an
+   *     invalid name, with 13900001 after release
+   */
+  public CompletableFuture<Void> getBackupDataSize(
+      boolean precise, List<IncrementalBackupTime> dataList) {
+    return session.dataSize(precise, dataList);
+  }
+
+  /**
+   * Ends one bundle; its end carries 13500010. Blocks for the service's answer.
+   *
+   * @param bundleName the bundle
+   * @return 0 when the bundle ends by it; 13500011 when it had not begun, and will not; 13500012
+   *     when it is not there, has ended, or is being committed already
+   * @throws BackupException 401 for an invalid name, 13900001 after release
+   */
+  public int cancel(String bundleName) throws BackupException {
+    return session.cancel(bundleName);
+  }
+
+  /**
+   * Removes what an interrupted run of a bundle left in its sandbox. Does not block.
+   *
+   * @param bundleName the bundle
+   * @return gives false while the bundle is running; fails with 401 for an invalid name, with
+   *     13900020 for a bundle that is not installed, with 13900001 after release
+   */
+  public CompletableFuture<Boolean> cleanBundleTempDir(String bundleName) {
+    return session.cleanTemp(bundleName);
+  }
+
+  /**
+   * Asks an app about the compatibility of its data. Does not block.
+   *
+   * @param bundleName the app
+   * @param extInfo a text for it
+   * @return gives the app's text, "" where it says nothing within a second; fails with 401 for an
+   *     invalid name or a null, with 13900020 for an app that is not installed, with 13900001 after
+   *     release
+   */
+  public CompletableFuture<String> getCompatibilityInfo(String bundleName, String extInfo) {
+    return session.compatibility(Connection.AppCall.BACKUP_COMPATIBILITY, bundleName, extInfo);
+  }
+
+  /**
    * Ends the session; bundles still running are stopped, a restore that is committing is finished
    * first. Does not block. A second call gives the outcome of the first.
    *
@@ -98,7 +149,7 @@ public final class SessionBackup implements AutoCloseable {
   }
 
   private Session.Request append(List<String> bundles, @Nullable List<String> infos) {
-    return session.appendOnce(() -> session.append(Session.items(bundles, infos), null));
+    return session.appendOnce(() -> session.append(BundleItems.of(bundles, infos), null));
   }
 
   private Session.Request appendWithInfos(List<String> bundles, List<String> infos) {

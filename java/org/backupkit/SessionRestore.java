@@ -137,6 +137,42 @@ public final class SessionRestore implements AutoCloseable {
   }
 
   /**
+   * Ends one bundle; its end carries 13500010. Blocks for the service's answer.
+   *
+   * @param bundleName the bundle
+   * @return 0 when the bundle ends by it; 13500011 when it had not begun, and will not; 13500012
+   *     when it is not there, has ended, or is being committed already
+   * @throws BackupException 401 for an invalid name, 13900001 after release
+   */
+  public int cancel(String bundleName) throws BackupException {
+    return session.cancel(bundleName);
+  }
+
+  /**
+   * Removes what an interrupted run of a bundle left in its sandbox. Does not block.
+   *
+   * @param bundleName the bundle
+   * @return gives false while the bundle is running; fails with 401 for an invalid name, with
+   *     13900020 for a bundle that is not installed, with 13900001 after release
+   */
+  public CompletableFuture<Boolean> cleanBundleTempDir(String bundleName) {
+    return session.cleanTemp(bundleName);
+  }
+
+  /**
+   * Asks an app about the compatibility of its data. Does not block.
+   *
+   * @param bundleName the app
+   * @param extInfo a text for it
+   * @return gives the app's text, "" where it says nothing within a second; fails with 401 for an
+   *     invalid name or a null, with 13900020 for an app that is not installed, with 13900001 after
+   *     release
+   */
+  public CompletableFuture<String> getCompatibilityInfo(String bundleName, String extInfo) {
+    return session.compatibility(Connection.AppCall.RESTORE_COMPATIBILITY, bundleName, extInfo);
+  }
+
+  /**
    * Ends the session; bundles still running are stopped, a restore that is committing is finished
    * first. Does not block. A second call gives the outcome of the first.
    *
@@ -159,7 +195,7 @@ public final class SessionRestore implements AutoCloseable {
     return session.appendOnce(
         () ->
             session.append(
-                Session.items(bundles, infos),
+                BundleItems.of(bundles, infos),
                 Arguments.present(capabilities, "remoteCapabilities")));
   }
 }

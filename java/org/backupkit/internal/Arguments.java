@@ -60,16 +60,44 @@ public final class Arguments {
   }
 
   /**
-   * Requires a JSON object; comments are allowed.
+   * Requires a bundle name where a wrong parameter is a 401.
    *
-   * @param json the text
-   * @param what its name
-   * @return the text
-   * @throws BackupException if it is anything else
+   * @param name the name
+   * @return the name
+   * @throws BackupException 401 if it is none
    */
-  public static String jsonObject(@Nullable String json, String what) throws BackupException {
-    Json.object(json, what);
-    return json;
+  public static String namedBundle(@Nullable String name) throws BackupException {
+    if (name == null || !BUNDLE_NAME.matcher(name).matches()) {
+      throw parameter(
+          name == null ? "a bundle name is null" : "not a bundle name: \"" + name + '"');
+    }
+    return name;
+  }
+
+  /**
+   * Requires a number that is neither negative nor larger than a limit.
+   *
+   * @param value the number
+   * @param most the limit
+   * @param what its name
+   * @return the number
+   * @throws BackupException 401 if it is outside
+   */
+  public static int withinRange(int value, int most, String what) throws BackupException {
+    if (value < 0 || value > most) {
+      throw parameter(what + " is " + value + ", not 0 to " + most);
+    }
+    return value;
+  }
+
+  /**
+   * Makes the failure of a parameter's check.
+   *
+   * @param what what is wrong
+   * @return 401
+   */
+  public static BackupException parameter(String what) {
+    return new BackupException(ErrorCode.PARAMETER, ErrorCode.PARAMETER.message() + ": " + what);
   }
 
   /**

@@ -29,11 +29,21 @@ public final class Bridge {
 
   static native byte @Nullable [] awaitEvents(long client) throws BackupException;
 
-  static native void requestCapabilities(long client, int request) throws BackupException;
+  static native void requestCapabilities(long client, int request, byte[] times)
+      throws BackupException;
+
+  static native void requestVersion(long client, int request) throws BackupException;
+
+  static native void appCall(long client, int request, int call, String bundle, byte[] argument)
+      throws BackupException;
+
+  static native void dataSize(long client, int request, boolean precise, byte[] times)
+      throws BackupException;
 
   static native void openSession(long client, int request, int kind) throws BackupException;
 
-  static native void append(long client, int request, byte[] list, int capabilitiesFd)
+  static native void append(
+      long client, int request, boolean more, byte[] list, int capabilitiesFd, byte[] manifestFds)
       throws BackupException;
 
   static native void fileHandle(long client, int request, String bundle, String uri)
@@ -41,6 +51,14 @@ public final class Bridge {
 
   static native void publish(long client, int request, String bundle, String uri)
       throws BackupException;
+
+  static native void updateTimer(long client, int request, String bundle, int milliseconds)
+      throws BackupException;
+
+  static native void updateRate(long client, int request, String bundle, int filesPerSecond)
+      throws BackupException;
+
+  static native void cancel(long client, int request, String bundle) throws BackupException;
 
   static native void release(long client, int request) throws BackupException;
 

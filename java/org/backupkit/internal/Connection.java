@@ -1,5 +1,6 @@
 package org.backupkit.internal;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +29,18 @@ public final class Connection {
     RESTORE,
     /** Incremental backup. */
     INCREMENTAL
+  }
+
+  /** What of an app, or of its place, is asked for; by number. */
+  public enum AppCall {
+    /** What the app tells of itself. */
+    BACKUP_INFO,
+    /** What the app says of a backup's compatibility. */
+    BACKUP_COMPATIBILITY,
+    /** What the app says of a restore's compatibility. */
+    RESTORE_COMPATIBILITY,
+    /** Removes what an interrupted run left. */
+    CLEAN_TEMP
   }
 
   private static final int TAKEN = 0;
@@ -125,10 +138,45 @@ public final class Connection {
   /**
    * Asks for the capability file.
    *
+   * @param times of whom, as {@link ListWriter} has it; empty for every bundle
    * @return the reply, with one descriptor
    */
-  public CompletableFuture<Event.Reply> requestCapabilities() {
-    return ask((address, request) -> Bridge.requestCapabilities(address, request));
+  public CompletableFuture<Event.Reply> requestCapabilities(byte[] times) {
+    return ask((address, request) -> Bridge.requestCapabilities(address, request, times));
+  }
+
+  /**
+   * Asks for the version of the interface.
+   *
+   * @return the reply, with a JSON text
+   */
+  public CompletableFuture<Event.Reply> requestVersion() {
+    return ask((address, request) -> Bridge.requestVersion(address, request));
+  }
+
+  /**
+   * Asks an app.
+   *
+   * @param call for what
+   * @param bundle the app
+   * @param argument a text for it
+   * @return the reply, with the app's text
+   */
+  public CompletableFuture<Event.Reply> appCall(AppCall call, String bundle, String argument) {
+    byte[] bytes = argument.getBytes(StandardCharsets.UTF_8);
+    return ask(
+        (address, request) -> Bridge.appCall(address, request, call.ordinal(), bundle, bytes));
+  }
+
+  /**
+   * Asks for a report on the size of bundles.
+   *
+   * @param precise whether the files are to be counted
+   * @param times of whom, as {@link ListWriter} has it
+   * @return the reply, after the report
+   */
+  public CompletableFuture<Event.Reply> dataSize(boolean precise, byte[] times) {
+    return ask((address, request) -> Bridge.dataSize(address, request, precise, times));
   }
 
   /**
@@ -152,12 +200,19 @@ public final class Connection {
   /**
    * Appends bundles to the open session.
    *
-   * @param list encoded as {@link Bridge} wants it
+   * @param parts the list, in as many parts as it needs
    * @param capabilities descriptor, or -1; may be closed once this returns
    * @return the reply
    */
-  public CompletableFuture<Event.Reply> append(byte[] list, int capabilities) {
-    return ask((address, request) -> Bridge.append(address, request, list, capabilities));
+  public CompletableFuture<Event.Reply> append(List<ListWriter.Part> parts, int capabilities) {
+    return ask(
+        (address, request) -> {
+          for (int i = 0; i < parts.size(); i++) {
+            ListWriter.Part part = parts.get(i);
+            boolean more = i + 1 < parts.size();
+            Bridge.append(address, request, more, part.list(), capabilities, part.manifests());
+          }
+        });
   }
 
   /**
@@ -180,6 +235,38 @@ public final class Connection {
    */
   public CompletableFuture<Event.Reply> publish(String bundle, String uri) {
     return ask((address, request) -> Bridge.publish(address, request, bundle, uri));
+  }
+
+  /**
+   * Sets the time that a running bundle has.
+   *
+   * @param bundle the bundle
+   * @param milliseconds from now on
+   * @return the reply, with "true" or "false"
+   */
+  public CompletableFuture<Event.Reply> updateTimer(String bundle, int milliseconds) {
+    return ask((address, request) -> Bridge.updateTimer(address, request, bundle, milliseconds));
+  }
+
+  /**
+   * Sets the rate of a running bundle's files.
+   *
+   * @param bundle the bundle
+   * @param filesPerSecond how many
+   * @return the reply, with "true" or "false"
+   */
+  public CompletableFuture<Event.Reply> updateRate(String bundle, int filesPerSecond) {
+    return ask((address, request) -> Bridge.updateRate(address, request, bundle, filesPerSecond));
+  }
+
+  /**
+   * Ends a bundle.
+   *
+   * @param bundle the bundle
+   * @return the reply, with a number: 0, or the code of why not
+   */
+  public CompletableFuture<Event.Reply> cancel(String bundle) {
+    return ask((address, request) -> Bridge.cancel(address, request, bundle));
   }
 
   /**
@@ -262,6 +349,26 @@ public final class Connection {
                   }
                 }));
     return result;
+  }
+
+  /**
+   * Waits for a reply.
+   *
+   * @param reply the reply
+   * @return it
+   * @throws BackupException its failure
+   */
+  public Event.Reply await(CompletableFuture<Event.Reply> reply) throws BackupException {
+    if (Thread.currentThread() == thread) {
+      throw new IllegalStateException(
+          "the thread that brings the reply must not wait for it: give the session an executor"
+              + " with threads of its own");
+    }
+    try {
+      return reply.join();
+    } catch (CompletionException e) {
+      throw failure(e);
+    }
   }
 
   /**

@@ -76,4 +76,11 @@ public sealed interface Event {
    * @param json the progress
    */
   record Process(String bundle, String json) implements Event {}
+
+  /**
+   * How much data bundles have.
+   *
+   * @param json the report
+   */
+  record SizeReport(String json) implements Event {}
 }

@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * 37 AllEnd       error
  * 38 ResultReport text bundle, text json
  * 39 Process      text bundle, text json
+ * 40 SizeReport   text json
  * </pre>
  *
  * Frames of other types are skipped.
@@ -128,6 +129,8 @@ final class EventReader {
         return new Event.ResultReport(text(in), text(in));
       case 39:
         return new Event.Process(text(in), text(in));
+      case 40:
+        return new Event.SizeReport(text(in));
       default:
         return null;
     }

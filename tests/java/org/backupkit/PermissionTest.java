@@ -49,13 +49,13 @@ class PermissionTest {
 
   @Test
   void aCallerWhoIsNoSystemAppIsTold202() throws Exception {
-    device.configure("{\"backupUids\": [0, 65534]}");
+    device.configure("{\"callers\": [{\"uid\": 65534, \"backup\": true}]}");
     assertEquals(ErrorCode.NOT_SYSTEM_APP.code() + "\n", answerToNobody());
   }
 
   @Test
   void aCallerWhoMayIsAnswered() throws Exception {
-    device.configure("{\"backupUids\": [0, 65534], \"systemUids\": [0, 65534]}");
+    device.configure("{\"callers\": [{\"uid\": 65534, \"backup\": true, \"system\": true}]}");
     assertEquals("0\n", answerToNobody());
   }
 

@@ -3,6 +3,7 @@ package org.backupkit.internal;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.backupkit.BackupException;
 import org.backupkit.ErrorCode;
@@ -44,16 +45,16 @@ class ArgumentsTest {
     assertInvalid(() -> Arguments.uri(uri));
   }
 
-  @ParameterizedTest
-  @ValueSource(strings = {"{}", " {\"a\": [1, 2]} ", "{ // note\n \"a\": /* b */ 1 }"})
-  void objectsPassWithComments(String json) throws BackupException {
-    assertEquals(json, Arguments.jsonObject(json, "infos[0]"));
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"", " ", "[]", "1", "null", "\"a\"", "{", "{} {}", "{}x", "// only"})
-  void anythingElseIsRefused(String json) {
-    assertInvalid(() -> Arguments.jsonObject(json, "infos[0]"));
+  @Test
+  void aParameterOutsideItsRangeIsA401() throws BackupException {
+    assertEquals(0, Arguments.withinRange(0, 800, "rate"));
+    assertEquals(800, Arguments.withinRange(800, 800, "rate"));
+    for (int value : new int[] {-1, 801, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
+      BackupException failure =
+          assertThrows(BackupException.class, () -> Arguments.withinRange(value, 800, "rate"));
+      assertSame(ErrorCode.PARAMETER, failure.error());
+      assertTrue(failure.getMessage().contains("rate is " + value), failure.getMessage());
+    }
   }
 
   private static void assertInvalid(Executable call) {

@@ -1,0 +1,195 @@
+#include "native/extension/hook.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "native/base/syscall.h"
+
+namespace backupkit {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kProgressEvery = std::chrono::seconds(5);
+constexpr auto kProgressTime = std::chrono::seconds(1);
+constexpr auto kFirstProgressTime = std::chrono::seconds(15);
+constexpr int kMaxMisses = 3;
+constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+
+std::unexpected<Error> threw(std::string_view what) {
+  return failure(Code::kExtensionThrew, "the app's hook program " + std::string(what));
+}
+
+}  // namespace
+
+Result<Hook> Hook::greet(UniqueFd channel, Link& link) {
+  Hook hook(std::move(channel), link);
+  if (!hook.channel_.is_open()) return hook;
+  if (auto told = link.app_progress("app start", ""); !told) return failure(told.error());
+  auto first = hook.line(kNever);
+  if (!first) return failure(first.error());
+  const auto greeting = json::parse(**first, nullptr, false);
+  if (!greeting.is_object() || greeting.value("hook", json()) != 1) {
+    return threw("did not begin with a greeting of version 1");
+  }
+  for (const auto& call : greeting.value("calls", json::array())) {
+    if (call.is_string()) hook.calls_.insert(call.get<std::string>());
+  }
+  if (auto told = link.hook_ready(hook.knows("onRelease")); !told) return failure(told.error());
+  return hook;
+}
+
+Result<std::string> Hook::on_backup(const Settings& settings) {
+  if (knows("onBackupEx")) {
+    auto text = call("onBackupEx", {{"info", settings.app_info}});
+    if (!text || !text->empty()) return text;
+  }
+  return knows("onBackup") ? call("onBackup", json::object()) : Result<std::string>("");
+}
+
+Result<std::string> Hook::on_restore(const Settings& settings) {
+  const json version = {{"code", settings.version_code}, {"name", settings.version_name}};
+  if (knows("onRestoreEx")) {
+    auto text = call("onRestoreEx", {{"version", version}, {"info", settings.app_info}});
+    if (!text || !text->empty()) return text;
+  }
+  return knows("onRestore") ? call("onRestore", {{"version", version}}) : Result<std::string>("");
+}
+
+Result<std::string> Hook::answer(AppCall which, const std::string& info) {
+  const std::string_view name = which == AppCall::kBackupInfo ? "getBackupInfo"
+                                : which == AppCall::kBackupCompatibility
+                                    ? "getBackupCompatibilityInfo"
+                                    : "getRestoreCompatibilityInfo";
+  if (!knows(name)) return "";
+  return call(name, which == AppCall::kBackupInfo ? json::object() : json{{"info", info}});
+}
+
+// Asks, and asks for progress meanwhile, until there is an answer.
+Result<std::string> Hook::call(std::string_view name, const json& arguments) {
+  if (auto told = link_->app_progress("app " + std::string(name), ""); !told) {
+    return failure(told.error());
+  }
+  auto id = ask(name, arguments);
+  if (!id) return failure(id.error());
+  Polling polling;
+  polling.active = knows("onProcess");
+  polling.next = Clock::now() + kProgressEvery;
+  for (;;) {
+    auto received = line(polling.active ? polling.next : kNever);
+    if (!received) return failure(received.error());
+    if (!*received) {
+      if (auto polled = poll_progress(polling); !polled) return failure(polled.error());
+      continue;
+    }
+    const auto answer = json::parse(**received, nullptr, false);
+    if (!answer.is_object()) return threw("said what is not a JSON object");
+    const auto to = answer.value("id", json());
+    if (to == *id) return text_of(answer);
+    if (!polling.id || to != *polling.id) continue;  // an answer that was given up
+    auto text = text_of(answer);
+    if (!text) return text;
+    if (auto taken = take_progress(polling, *text); !taken) return failure(taken.error());
+  }
+}
+
+Result<void> Hook::poll_progress(Polling& polling) {
+  const auto now = Clock::now();
+  if (now < polling.next) return {};
+  if (polling.id) {  // not answered in time
+    polling.id.reset();
+    polling.first = false;
+    if (++polling.misses == kMaxMisses) {
+      return failure(Code::kTimedOut,
+                     "the app's hook program did not answer onProcess three times");
+    }
+    polling.next = now + kProgressEvery - kProgressTime;
+    return {};
+  }
+  polling.next = now + (polling.first ? kFirstProgressTime : kProgressTime);
+  auto id = ask("onProcess", json::object());
+  if (!id) return failure(id.error());
+  polling.id = *id;
+  return {};
+}
+
+Result<void> Hook::take_progress(Polling& polling, const std::string& text) {
+  polling.id.reset();
+  polling.first = false;
+  polling.misses = 0;
+  polling.active = !text.empty();
+  polling.next = Clock::now() + kProgressEvery;
+  return text.empty() ? Result<void>{} : link_->app_progress("app", text);
+}
+
+// A shell can read a request that begins with these two members.
+Result<uint64_t> Hook::ask(std::string_view name, const json& arguments) {
+  nlohmann::ordered_json request = {{"id", ++last_id_}, {"call", name}};
+  request.update(arguments);
+  const auto text = request.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  if (auto sent = send(text + "\n"); !sent) return failure(sent.error());
+  return last_id_;
+}
+
+Result<void> Hook::send(const std::string& text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto sent = retry([&] {
+      return ::send(channel_.get(), text.data() + at, text.size() - at,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    });
+    if (sent >= 0) {
+      at += static_cast<size_t>(sent);
+    } else if (errno == EAGAIN) {
+      auto ready = link_->await(channel_.borrow(), true, kNever);
+      if (!ready) return failure(ready.error());
+    } else {
+      return threw("has ended");
+    }
+  }
+  return {};
+}
+
+// The next line that is not empty, without its end; none at `until`.
+Result<std::optional<std::string>> Hook::line(Clock::time_point until) {
+  for (;;) {
+    const auto end = received_.find('\n');
+    if (end != std::string::npos) {
+      auto text = received_.substr(0, end);
+      received_.erase(0, end + 1);
+      if (!text.empty()) return text;
+      continue;
+    }
+    if (received_.size() > kMaxAnswerLine) return threw("sent a line that is too long");
+    std::array<char, 16384> bytes{};
+    const auto got =
+        retry([&] { return ::recv(channel_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT); });
+    if (got > 0) {
+      received_.append(bytes.data(), static_cast<size_t>(got));
+    } else if (got == 0 || errno != EAGAIN) {
+      return threw("has ended without an answer");
+    } else {
+      auto ready = link_->await(channel_.borrow(), false, until);
+      if (!ready) return failure(ready.error());
+      if (!*ready && Clock::now() >= until) return std::nullopt;
+    }
+  }
+}
+
+Result<std::string> Hook::text_of(const json& answer) const {
+  const auto error = answer.value("error", json());
+  if (!error.is_null()) {
+    return failure(Code::kExtensionThrew, error.is_string()
+                                              ? error.get<std::string>().substr(0, kMaxAnswer / 4)
+                                              : "the app's code failed");
+  }
+  const auto result = answer.value("result", json(""));
+  if (!result.is_string()) return threw("gave a result that is not a text");
+  const auto& text = result.get_ref<const std::string&>();
+  if (text.size() <= kMaxAnswer) return text;
+  return threw("gave a result of " + std::to_string(text.size()) + " bytes; the limit is " +
+               std::to_string(kMaxAnswer));
+}
+
+}  // namespace backupkit

@@ -1,0 +1,39 @@
+#include "native/extension/settings.h"
+
+#include <nlohmann/json.hpp>
+
+#include "native/io/tmpfile.h"
+#include "native/protocol/wire.h"
+
+namespace backupkit {
+namespace {
+
+constexpr uint64_t kDefaultPackingLimit = 2U << 20;
+
+}  // namespace
+
+Result<Settings> Settings::read(BorrowedFd sealed) {
+  auto bytes = read_sealed(sealed, kMaxListBytes);
+  if (!bytes) return failure(bytes.error());
+  const auto json = nlohmann::json::parse(bytes->begin(), bytes->end(), nullptr, false);
+  if (!json.is_object()) return failure(Code::kInvalidArgument, "settings are not JSON");
+  // The service made it: the types are right.
+  Settings settings;
+  settings.bundle = json.value("name", "");
+  std::vector<std::string> includes = Rules::default_includes();
+  if (json.contains("includes")) includes = json.at("includes").get<std::vector<std::string>>();
+  settings.rules =
+      Rules::make(std::move(includes), json.value("excludes", std::vector<std::string>()));
+  settings.packing_limit = json.value("packingLimit", kDefaultPackingLimit);
+  settings.app_info = json.value("appInfo", "");
+  settings.app_call = json.value("appCall", uint8_t{0});
+  const auto version = json.value("version", nlohmann::json::object());
+  settings.version_code = version.value("code", int64_t{0});
+  settings.version_name = version.value("name", "");
+  const auto options = json.value("options", nlohmann::json::object());
+  // A client's own words: whatever else it may be, only "none" means none.
+  settings.hashes_big_files = !options.contains("integrity") || options["integrity"] != "none";
+  return settings;
+}
+
+}  // namespace backupkit

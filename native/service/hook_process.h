@@ -1,0 +1,59 @@
+// The process of an app's hook program: how it is started and how it ends. What is said on its
+// channel is the extension's business (native/extension/hook.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "native/io/loop.h"
+#include "native/io/process.h"
+
+namespace backupkit {
+
+// What a hook program is started with.
+struct HookPlan {
+  std::string bundle;
+  std::vector<std::string> command;  // a relative program is below the device root
+  BorrowedFd root;
+  BorrowedFd sandbox;
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// A running hook program. Killed and reaped by the destructor if it still runs.
+class HookProcess {
+ public:
+  // `exit` is called when it has ended; it may destroy this. Error kExtensionStartFailed: there is
+  // no such program.
+  [[nodiscard]] static Result<std::unique_ptr<HookProcess>> start(Loop& loop, const HookPlan& plan,
+                                                                  std::function<void()> exit);
+  ~HookProcess();
+  HookProcess(const HookProcess&) = delete;
+  HookProcess& operator=(const HookProcess&) = delete;
+
+  // A duplicate of our end of its channel, for the extension.
+  [[nodiscard]] Result<UniqueFd> channel() const;
+
+  // Nobody else speaks to it any more. Sends `last_request`, if it is not empty, ends its input,
+  // and kills it if it has not ended after five seconds.
+  void finish(const std::string& last_request);
+
+  void kill() { kill_child(child_); }
+
+ private:
+  HookProcess(Loop& loop, std::function<void()> exit) : loop_(loop), exit_(std::move(exit)) {}
+
+  Loop& loop_;
+  std::function<void()> exit_;
+  UniqueFd channel_;
+  Child child_;
+  Loop::TimerId patience_ = 0;
+};
+
+// The main of `backupd --hook BUNDLE SANDBOX UID GID PROGRAM [ARGUMENT...]`, in the sandbox and
+// with the channel as descriptor 3: becomes that user, and then the program.
+int hook_main(int argc, char** argv);
+
+}  // namespace backupkit

@@ -1,0 +1,122 @@
+#include "native/service/inquiry.h"
+
+#include <nlohmann/json.hpp>
+
+#include "native/service/survey.h"
+
+namespace backupkit {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kInfoTime = std::chrono::seconds(5);
+constexpr auto kCompatibilityTime = std::chrono::seconds(1);
+
+}  // namespace
+
+Result<std::unique_ptr<Inquiry>> Inquiry::capabilities(
+    Loop& loop, BorrowedFd root, const ServiceSettings& settings,
+    const std::optional<std::vector<BundleTime>>& times) {
+  std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
+  auto request = survey_request(root, settings, times);
+  if (!request) return failure(request.error());
+  auto worker = Worker::start(loop, {"--survey"}, inquiry->handlers());
+  if (!worker) return failure(worker.error());
+  inquiry->process_.extension = std::move(*worker);
+  inquiry->process_.extension->say(std::move(*request));
+  return inquiry;
+}
+
+Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
+                                                   const std::string& bundle, AppCall call,
+                                                   std::string argument) {
+  auto found = read_bundle(root, bundle);
+  if (!found) {
+    Error error = found.error();
+    if (error.code == Code::kNotAdded) error.code = Code::kInvalidArgument;
+    return failure(std::move(error));
+  }
+  std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
+  const json settings = {
+      {"name", bundle}, {"appCall", static_cast<int>(call)}, {"appInfo", std::move(argument)}};
+  LaunchPlan plan{.kind = SessionKind::kAppCall,
+                  .bundle = *found,
+                  .root = root,
+                  .settings = settings.dump(-1, ' ', false, json::error_handler_t::replace),
+                  .window = 0,
+                  .manifest = UniqueFd()};
+  const auto hook_exit = [self = inquiry.get()] {
+    self->process_.hook.reset();
+    self->end_if_done();
+  };
+  auto launched = launch(loop, std::move(plan), inquiry->handlers(), hook_exit);
+  if (!launched) return failure(launched.error());
+  inquiry->process_ = std::move(*launched);
+  if (call == AppCall::kBackupInfo) {
+    inquiry->limit(kInfoTime, Error{Code::kTimedOut, 0,
+                                    "the hook program of '" + bundle +
+                                        "' did not answer getBackupInfo within 5 s"});
+  } else if (call != AppCall::kCleanTemp) {
+    inquiry->limit(kCompatibilityTime, std::nullopt);
+  }
+  return inquiry;
+}
+
+Inquiry::~Inquiry() { loop_.cancel(timer_); }
+
+Worker::Handlers Inquiry::handlers() {
+  Worker::Handlers handlers;
+  handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
+  handlers.broken = [this](const Error& error) { error_ = error; };
+  handlers.exit = [this](int) { on_exit(); };
+  return handlers;
+}
+
+void Inquiry::limit(std::chrono::milliseconds time, std::optional<Error> error) {
+  timer_ = loop_.call_at(Loop::Clock::now() + time, [this, late = std::move(error)] {
+    if (!said_) error_ = late;
+    said_ = true;
+    if (process_.extension) process_.extension->kill();
+    if (process_.hook) process_.hook->kill();
+  });
+}
+
+void Inquiry::abandon() {
+  done_ = [](const Result<Answer>&) {};
+  if (process_.extension) process_.extension->kill();
+  if (process_.hook) process_.hook->kill();
+}
+
+void Inquiry::on_frame(Frame frame) {
+  ByteReader reader(frame.body);
+  if (frame.type == FrameType::kFile && !frame.fds.empty()) {
+    answer_.file = std::move(frame.fds[0]);
+  } else if (frame.type == FrameType::kFile) {
+    error_ = Error{Code::kOutOfMemory, 0, "no descriptor is free for the capability file"};
+  } else if (frame.type == FrameType::kReport) {
+    answer_.text = reader.get_text(kMaxText);
+  } else if (frame.type == FrameType::kDone) {
+    said_ = true;
+    if (auto error = read_error(reader)) error_ = std::move(error);
+    if (process_.hook) process_.hook->finish("");
+  }
+}
+
+void Inquiry::on_exit() {
+  process_.extension.reset();
+  if (process_.hook && !said_) process_.hook->kill();
+  end_if_done();
+}
+
+void Inquiry::end_if_done() {
+  if (process_.extension || process_.hook) return;
+  if (!said_ && !error_) {
+    error_ = Error{Code::kIpc, 0, "the process that was to answer has died"};
+  }
+  const auto done = std::move(done_);
+  if (!done) return;
+  if (error_) return done(failure(std::move(*error_)));
+  done(std::move(answer_));
+}
+
+}  // namespace backupkit

@@ -1,0 +1,69 @@
+// What a client asks outside of a session's bundles: a process answers it, and it has its own time.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "native/service/access.h"
+#include "native/service/launch.h"
+
+namespace backupkit {
+
+// Its result: a text, and for a survey a descriptor.
+struct Answer {
+  std::string text;
+  UniqueFd file;
+};
+
+// Runs on the loop's thread.
+class Inquiry {
+ public:
+  using Done = std::function<void(Result<Answer>)>;
+
+  // The capability file, of every bundle or of those in `times`.
+  [[nodiscard]] static Result<std::unique_ptr<Inquiry>> capabilities(
+      Loop& loop, BorrowedFd root, const ServiceSettings& settings,
+      const std::optional<std::vector<BundleTime>>& times);
+
+  // A call of the bundle's own code, or of its extension. Without a hook program that knows it the
+  // answer is "". Error kTimedOut where getBackupInfo takes longer than five seconds; a
+  // compatibility call has one, and then the answer is "". Error kInvalidArgument: it is not
+  // installed.
+  [[nodiscard]] static Result<std::unique_ptr<Inquiry>> app_call(Loop& loop, BorrowedFd root,
+                                                                 const std::string& bundle,
+                                                                 AppCall call,
+                                                                 std::string argument);
+
+  ~Inquiry();
+  Inquiry(const Inquiry&) = delete;
+  Inquiry& operator=(const Inquiry&) = delete;
+
+  // Who gets the answer; called once, when the processes are gone; it may destroy this.
+  void then(Done done) { done_ = std::move(done); }
+
+  // Nobody wants the answer any more; ends as soon as its processes have.
+  void abandon();
+
+ private:
+  explicit Inquiry(Loop& loop) : loop_(loop) {}
+
+  void on_frame(Frame frame);
+  void on_exit();
+  void end_if_done();
+  void limit(std::chrono::milliseconds time, std::optional<Error> error);
+  [[nodiscard]] Worker::Handlers handlers();
+
+  Loop& loop_;
+  Launch process_;
+  Done done_;
+  Answer answer_;
+  std::optional<Error> error_;
+  bool said_ = false;
+  Loop::TimerId timer_ = 0;
+};
+
+}  // namespace backupkit

@@ -1,0 +1,425 @@
+#include "native/service/job.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace backupkit {
+namespace {
+
+using nlohmann::json;
+using Clock = Loop::Clock;
+
+constexpr uint32_t kDefaultRate = 60;
+constexpr size_t kMaxHandles = 1'000'000;
+constexpr std::string_view kIndexName = "manage.json";
+// Nothing tells when a process has room for descriptors again; a settled file only makes it likely.
+constexpr auto kRetryAfter = std::chrono::milliseconds(20);
+
+std::string seconds_text(std::chrono::nanoseconds time) {
+  const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(time).count() / 100;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+}  // namespace
+
+Job::Job(const JobContext& context, BundleRequest request, size_t index, size_t batch)
+    : context_(context), request_(std::move(request)), index_(index), batch_(batch) {}
+
+Job::~Job() {
+  for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
+}
+
+void Job::admit(Bundle bundle, int64_t version_code, std::string version_name) {
+  bundle_ = std::move(bundle);
+  version_code_ = version_code;
+  version_name_ = std::move(version_name);
+}
+
+void Job::start() {
+  if (!error_) {
+    if (auto launched = launch_extension(); !launched) {
+      error_ = launched.error();
+      if (error_->code != Code::kNotPermitted) error_->code = Code::kExtensionStartFailed;
+    }
+  }
+  context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(error_).build());
+  if (error_) {
+    phase_ = Phase::kEnded;
+    return;
+  }
+  phase_ = Phase::kRunning;
+  const auto now = Clock::now();
+  deadline_.emplace(context_.settings.idle_limit, now);
+  watch_deadline();
+  if (context_.kind != SessionKind::kRestore && context_.settings.max_send_rate > 0) {
+    rate_.emplace(std::min(kDefaultRate, context_.settings.max_send_rate), now);
+  }
+  forward_handles();
+}
+
+Result<void> Job::launch_extension() {
+  LaunchPlan plan{.kind = context_.kind,
+                  .bundle = bundle_,
+                  .root = context_.root,
+                  .settings = settings(),
+                  .window = context_.window,
+                  .manifest = std::move(request_.manifest)};
+  Worker::Handlers handlers;
+  handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
+  handlers.broken = [this](const Error& error) { stop(error.in("what the extension sent")); };
+  handlers.exit = [this](int status) { on_exit(status); };
+  const auto hook_exit = [this] {
+    process_.hook.reset();
+    finish_if_done();
+  };
+  auto launched = launch(context_.loop, std::move(plan), std::move(handlers), hook_exit);
+  if (!launched) return failure(launched.error());
+  process_ = std::move(*launched);
+  return {};
+}
+
+std::string Job::settings() const {
+  json text = {{"name", name()},
+               {"excludes", bundle_.excludes},
+               {"packingLimit", context_.settings.packing_limit},
+               {"appInfo", request_.app_info},
+               {"lastIncrementalTime", request_.last_time},
+               {"version", {{"code", version_code_}, {"name", version_name_}}}};
+  if (bundle_.includes) text["includes"] = *bundle_.includes;
+  const auto options = json::parse(request_.options, nullptr, false);
+  text["options"] = options.is_object() ? options : json::object();
+  return text.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void Job::on_frame(Frame frame) {
+  if (aborted_) return;
+  if (take_frame(frame)) return progress();
+  stop(Error{Code::kIpc, 0, "the extension of '" + name() + "' sent a malformed frame"});
+}
+
+// False: it does not follow the grammar.
+bool Job::take_frame(Frame& frame) {
+  ByteReader reader(frame.body);
+  switch (frame.type) {
+    case FrameType::kFile:
+      return take_file(frame, reader);
+    case FrameType::kPublished:
+      return take_published(reader);
+    case FrameType::kReport: {
+      Item item;
+      item.text = reader.get_text(kMaxText);
+      outbox_.push_back(std::move(item));
+      pump();
+      return reader.done();
+    }
+    case FrameType::kProgress:
+      return take_progress(reader);
+    case FrameType::kHookReady:
+      hook_wants_release_ = reader.get<uint8_t>() != 0;
+      return reader.done();
+    case FrameType::kDone:
+      done_ = true;
+      error_ = read_error(reader);
+      return reader.done();
+    default:
+      return false;
+  }
+}
+
+bool Job::take_file(Frame& frame, ByteReader& reader) {
+  Item item;
+  item.is_file = true;
+  item.lost = frame.lost_fds;
+  item.sequence = reader.get<uint64_t>();
+  item.text = reader.get_text(kMaxNameText);
+  item.error = read_error(reader);
+  item.fds = std::move(frame.fds);
+  if (!reader.done() || item.sequence >> kSequenceBits != 0) return false;
+  if (item.fds.empty() && !item.error && !item.lost) return false;
+  const auto waits = std::ranges::find_if(outbox_, [&](const Item& other) {
+    return other.is_file && other.lost && other.sequence == item.sequence;
+  });
+  if (waits != outbox_.end()) {
+    *waits = std::move(item);
+  } else {
+    if (outbox_.size() + sent_.size() > 2 * kMaxWindow) return false;  // more than its window
+    outbox_.push_back(std::move(item));
+  }
+  pump();
+  return true;
+}
+
+bool Job::take_published(ByteReader& reader) {
+  const auto request = reader.get<uint32_t>();
+  const auto error = read_error(reader);
+  if (!reader.done() || publishing_.erase(request) == 0) return false;
+  if (completing_.erase(request) != 0 && !error) published_ = true;
+  context_.tell(FrameBuilder(FrameType::kReply).number(request).error(error).text("").build());
+  return true;
+}
+
+bool Job::take_progress(ByteReader& reader) {
+  stage_ = reader.get_text(kMaxNameText);
+  path_ = reader.get_text(kMaxText);
+  const auto text = reader.get_text(kMaxText);
+  if (!reader.done()) return false;
+  if (!text.empty()) {
+    context_.tell(FrameBuilder(FrameType::kProcess).text(name()).text(text).build());
+  }
+  return true;
+}
+
+void Job::on_exit(int status) {
+  process_.extension.reset();
+  exited_ = true;
+  if (!done_ && !error_) {
+    aborted_ = true;
+    error_ =
+        Error{Code::kExtensionDied, 0,
+              "the extension of '" + name() + "' died (status " + std::to_string(status) + ")"};
+  }
+  if (aborted_) {
+    outbox_.clear();
+    sent_.clear();
+    refused_.clear();
+  }
+  if (process_.hook) {
+    const nlohmann::ordered_json request = {
+        {"id", 0},
+        {"call", "onRelease"},
+        {"scenario", context_.kind == SessionKind::kRestore ? "RESTORE" : "BACKUP"}};
+    process_.hook->finish(hook_wants_release_ ? request.dump() : "");
+  }
+  finish_if_done();
+}
+
+// Hands the client what may go now.
+void Job::pump() {
+  while (!outbox_.empty() && may_leave(outbox_.front())) {
+    Item item = std::move(outbox_.front());
+    outbox_.pop_front();
+    if (!item.is_file) {
+      context_.tell(FrameBuilder(FrameType::kResultReport).text(name()).text(item.text).build());
+      continue;
+    }
+    const auto sequence = item.sequence;
+    if (!hand_out(item)) refused_.insert(sequence);
+    sent_.emplace(sequence, std::move(item));
+  }
+  if (!refused_.empty()) retry_later();
+  finish_if_done();
+}
+
+bool Job::may_leave(const Item& item) {
+  if (item.lost) {
+    retry_later();
+    return false;
+  }
+  // What follows the files must not overtake one that is refused and sent again.
+  if (!item.is_file || item.text == kIndexName) {
+    if (!sent_.empty()) return false;
+  }
+  if (!item.is_file || !rate_) return true;
+  const auto now = Clock::now();
+  if (rate_->take(now)) return true;
+  context_.loop.cancel(std::exchange(rate_timer_, 0));
+  if (const auto when = rate_->next(now)) {
+    rate_timer_ = context_.loop.call_at(*when, [this] { pump(); });
+  }
+  return false;
+}
+
+// Sends duplicates of the file's descriptors. False: there is no room for them here.
+bool Job::hand_out(const Item& item) {
+  FrameBuilder ready(FrameType::kFileReady);
+  ready.number((uint64_t{index_} << kSequenceBits) | item.sequence);
+  ready.text(name()).text(item.text).error(item.error);
+  for (const auto& fd : item.fds) {
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.is_open()) return false;
+    ready.fd(std::move(copy));
+  }
+  context_.tell(ready.build());
+  return true;
+}
+
+void Job::settle(uint64_t sequence, Outcome outcome) {
+  if (phase_ != Phase::kRunning) return;
+  if (outcome == Outcome::kRefused) {
+    if (sent_.contains(sequence)) refused_.insert(sequence);
+    return retry_later();
+  }
+  progress();
+  if (outcome == Outcome::kClosed) {
+    // It has arrived, then; ours would make a file that is to be published one with a writer.
+    if (const auto found = sent_.find(sequence); found != sent_.end()) found->second.fds.clear();
+    settle_extension(sequence, outcome);
+  } else if (sent_.erase(sequence) != 0) {  // else: settled twice
+    refused_.erase(sequence);
+    settle_extension(sequence, outcome);
+    if (handles_out_ > 0) --handles_out_;
+    forward_handles();
+  }
+  retry();
+}
+
+// Asks again for what found no room, here or there.
+void Job::retry() {
+  context_.loop.cancel(std::exchange(retry_timer_, 0));
+  while (!refused_.empty()) {
+    const auto found = sent_.find(*refused_.begin());
+    if (found != sent_.end() && !hand_out(found->second)) break;
+    refused_.erase(refused_.begin());
+  }
+  if (!outbox_.empty() && outbox_.front().lost && !outbox_.front().asked) {
+    outbox_.front().asked = true;
+    settle_extension(outbox_.front().sequence, Outcome::kRefused);
+  }
+  pump();
+}
+
+void Job::retry_later() {
+  if (retry_timer_ != 0) return;
+  retry_timer_ = context_.loop.call_at(Clock::now() + kRetryAfter, [this] { retry(); });
+}
+
+void Job::settle_extension(uint64_t sequence, Outcome outcome) {
+  if (!process_.extension) return;
+  process_.extension->say(FrameBuilder(FrameType::kSettled)
+                              .number(sequence)
+                              .number(static_cast<uint8_t>(outcome))
+                              .build());
+}
+
+void Job::forward_handles() {
+  while (process_.extension && !handles_.empty() && handles_out_ < context_.window) {
+    ++handles_out_;
+    process_.extension->say(FrameBuilder(FrameType::kHandle).text(handles_.front()).build());
+    handles_.pop_front();
+  }
+}
+
+Result<void> Job::file_handle(const std::string& uri) {
+  if (phase_ == Phase::kEnded || published_ || !completing_.empty()) {
+    return failure(Code::kNotPermitted, "bundle '" + name() + "' is published already");
+  }
+  if (handles_.size() >= kMaxHandles) return failure(Code::kOutOfMemory, "too many handles");
+  handles_.push_back(uri);
+  if (phase_ == Phase::kRunning) forward_handles();
+  return {};
+}
+
+Result<void> Job::publish(uint32_t request, const std::string& uri) {
+  if (phase_ != Phase::kRunning || published_ || !completing_.empty()) {
+    return failure(Code::kNotPermitted, "bundle '" + name() + "' takes no files now");
+  }
+  publishing_.insert(request);
+  if (uri.empty()) completing_.insert(request);
+  progress();
+  if (process_.extension) {
+    process_.extension->say(
+        FrameBuilder(FrameType::kPublishFile).number(request).text(uri).build());
+  }
+  return {};
+}
+
+bool Job::update_timer(std::chrono::milliseconds limit) {
+  if (phase_ != Phase::kRunning) return false;
+  limit_ = limit;
+  deadline_->set_limit(BootClock::now() + limit);
+  watch_deadline();
+  return true;
+}
+
+bool Job::update_rate(uint32_t files_per_second) {
+  if (phase_ != Phase::kRunning || context_.kind == SessionKind::kRestore) return false;
+  const auto cap = context_.settings.max_send_rate;
+  const auto rate = cap == 0 ? files_per_second : std::min(files_per_second, cap);
+  const auto now = Clock::now();
+  if (rate_) {
+    rate_->set_rate(rate, now);
+  } else {
+    rate_.emplace(rate, now);
+  }
+  if (rate == 0) {
+    deadline_->pause(now);
+  } else {
+    deadline_->resume(now);
+  }
+  watch_deadline();
+  pump();
+  return true;
+}
+
+bool Job::cancel(Error error) {
+  if (published_ || !completing_.empty()) return false;
+  stop(std::move(error));
+  return true;
+}
+
+void Job::progress() { deadline_->progress(Clock::now()); }
+
+void Job::watch_deadline() {
+  context_.loop.cancel(std::exchange(deadline_timer_, 0));
+  if (const auto limit = deadline_->limit()) {
+    deadline_timer_ = context_.loop.call_at(*limit, [this] { on_deadline(); });
+  } else if (const auto end = deadline_->idle_end()) {
+    deadline_timer_ = context_.loop.call_at(*end, [this] { on_deadline(); });
+  }
+}
+
+void Job::on_deadline() {
+  deadline_timer_ = 0;
+  if (!deadline_->is_over(Clock::now(), BootClock::now())) return watch_deadline();
+  stop(time_out());
+}
+
+Error Job::time_out() const {
+  std::string text = "bundle '" + name() + "' ";
+  text += limit_ ? "reached its time limit of " + std::to_string(limit_->count()) + " ms"
+                 : "made no progress";
+  const bool waits = !sent_.empty() && (done_ || sent_.size() >= context_.window);
+  text += " in phase '" + (waits ? std::string("send") : stage_) + "'";
+  if (!path_.empty()) text += " at '" + path_ + "'";
+  text += ", idle for " + seconds_text(deadline_->idle(Clock::now()));
+  if (waits) text += "; the client has not taken " + std::to_string(sent_.size()) + " files";
+  return {Code::kTimedOut, 0, text};
+}
+
+// Ends the bundle with `error`; the rest happens when its processes are gone.
+void Job::stop(Error error) {
+  if (phase_ != Phase::kRunning || aborted_) return;
+  aborted_ = true;
+  error_ = std::move(error);
+  if (process_.extension) {
+    process_.extension->kill();
+  } else {
+    on_exit(0);
+  }
+}
+
+void Job::finish_if_done() {
+  if (phase_ != Phase::kRunning || !exited_ || process_.hook) return;
+  if (!aborted_ && (!outbox_.empty() || !sent_.empty())) return;
+  tell_end();
+}
+
+void Job::tell_end() {
+  phase_ = Phase::kEnded;
+  for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
+  for (const auto request : publishing_) {
+    const Error over{Code::kExtensionDied, 0, "bundle '" + name() + "' has ended"};
+    context_.tell(FrameBuilder(FrameType::kReply)
+                      .number(request)
+                      .error(error_.value_or(over))
+                      .text("")
+                      .build());
+  }
+  publishing_.clear();
+  context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());
+  context_.ended(*this);
+}
+
+}  // namespace backupkit

@@ -1,0 +1,149 @@
+// One bundle of a session: its extension, its time, and its files on their way to the client.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "native/service/access.h"
+#include "native/service/launch.h"
+#include "native/transfer/deadline.h"
+#include "native/transfer/token_bucket.h"
+
+namespace backupkit {
+
+class Job;
+
+// What all bundles of a session have in common.
+struct JobContext {
+  SessionKind kind;
+  BorrowedFd root;
+  const ServiceSettings& settings;
+  Loop& loop;
+  uint32_t window;                  // files under way per bundle
+  std::function<void(Frame)> tell;  // to the client
+  std::function<void(Job&)> ended;  // one that had begun has just ended
+};
+
+// Runs on the loop's thread. Files leave in the order in which the extension sent them, at the rate
+// asked for; one that the client refused for want of room is sent again. The descriptors of a file
+// are kept until the client has taken it. Nothing that comes after a file, a report or the end, is
+// told before the file was taken.
+class Job {
+ public:
+  // `context` outlives the job.
+  Job(const JobContext& context, BundleRequest request, size_t index, size_t batch);
+  ~Job();
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  [[nodiscard]] const std::string& name() const { return request_.name; }
+  [[nodiscard]] const BundleRequest& request() const { return request_; }
+  [[nodiscard]] size_t batch() const { return batch_; }
+  [[nodiscard]] bool is_waiting() const { return phase_ == Phase::kWaiting; }
+  [[nodiscard]] bool is_running() const { return phase_ == Phase::kRunning; }
+  [[nodiscard]] bool has_ended() const { return phase_ == Phase::kEnded; }
+  [[nodiscard]] bool is_refused() const { return error_.has_value(); }
+
+  // Before it starts: what it will work on, or why it will not begin. `version` is the app's on the
+  // device where a restore's data came from.
+  void admit(Bundle bundle, int64_t version_code, std::string version_name);
+  void refuse(Error error) { error_ = std::move(error); }
+
+  // It will not begin, and nothing is told of it.
+  void drop() { phase_ = Phase::kEnded; }
+
+  // Begins it, or tells that it is refused.
+  void start();
+
+  [[nodiscard]] Result<void> file_handle(const std::string& uri);
+  // Nothing: the answer comes later, as the Reply to `request`.
+  [[nodiscard]] Result<void> publish(uint32_t request, const std::string& uri);
+  void settle(uint64_t sequence, Outcome outcome);
+
+  // Whether the bundle runs and takes them.
+  [[nodiscard]] bool update_timer(std::chrono::milliseconds limit);
+  [[nodiscard]] bool update_rate(uint32_t files_per_second);
+
+  // Ends it with `error`. A restore that is being applied is finished first: then false.
+  bool cancel(Error error);
+
+  static constexpr unsigned kSequenceBits = 40;  // a file's number; above them its job's
+
+ private:
+  enum class Phase { kWaiting, kRunning, kEnded };
+  // A file from the extension, or a report, which has only a text.
+  struct Item {
+    bool is_file = false;
+    bool lost = false;   // its descriptors found no room here
+    bool asked = false;  // and the extension was told so
+    uint64_t sequence = 0;
+    std::string text;  // the uri, or the report
+    std::optional<Error> error;
+    std::vector<UniqueFd> fds;
+  };
+
+  [[nodiscard]] Result<void> launch_extension();
+  [[nodiscard]] std::string settings() const;
+  void on_frame(Frame frame);
+  [[nodiscard]] bool take_frame(Frame& frame);
+  [[nodiscard]] bool take_file(Frame& frame, ByteReader& reader);
+  [[nodiscard]] bool take_published(ByteReader& reader);
+  [[nodiscard]] bool take_progress(ByteReader& reader);
+  void on_exit(int status);
+  void forward_handles();
+  void pump();
+  [[nodiscard]] bool may_leave(const Item& item);
+  [[nodiscard]] bool hand_out(const Item& item);
+  void retry();
+  void retry_later();
+  void settle_extension(uint64_t sequence, Outcome outcome);
+  void progress();
+  void watch_deadline();
+  void on_deadline();
+  [[nodiscard]] Error time_out() const;
+  void stop(Error error);
+  void finish_if_done();
+  void tell_end();
+
+  const JobContext& context_;
+  BundleRequest request_;
+  size_t index_;
+  size_t batch_;
+  Bundle bundle_;
+  int64_t version_code_ = 0;
+  std::string version_name_;
+  Phase phase_ = Phase::kWaiting;
+  std::optional<Error> error_;
+
+  Launch process_;
+  bool hook_wants_release_ = false;
+  bool done_ = false;     // the extension has said its result
+  bool aborted_ = false;  // what is still under way does not count
+  bool exited_ = false;
+
+  std::deque<Item> outbox_;          // not yet at the client, in order
+  std::map<uint64_t, Item> sent_;    // at the client and not yet taken
+  std::set<uint64_t> refused_;       // those of them that it has to get again
+  std::optional<TokenBucket> rate_;  // none: as fast as it goes
+  std::optional<Deadline> deadline_;
+  std::optional<std::chrono::milliseconds> limit_;  // as updateTimer set it
+  Loop::TimerId rate_timer_ = 0;
+  Loop::TimerId retry_timer_ = 0;
+  Loop::TimerId deadline_timer_ = 0;
+  std::string stage_ = "start";  // of the extension's work, as it says
+  std::string path_;             // the last one it spoke of
+
+  std::deque<std::string> handles_;  // asked for and not yet forwarded
+  uint32_t handles_out_ = 0;         // forwarded and not yet taken
+  std::set<uint32_t> publishing_;    // requests the extension has not answered
+  std::set<uint32_t> completing_;    // those of them with uri ""
+  bool published_ = false;
+};
+
+}  // namespace backupkit

@@ -1,0 +1,41 @@
+// What can be backed up, with its size: the capability file.
+//
+//   file   = { "bundleInfos": [ *bundle ], "deviceType": text, "systemFullName": text,
+//              "backupVersion": text, "problems"?: [ {"bundle": name, "error": text} ] }
+//   bundle = { "name", "appIndex", "versionCode", "versionName", "extensionName", "allToBackup",
+//              "needToInstall", "spaceOccupied": bytes, "increSpaceOccupied"?: bytes,
+//              "fullBackupOnly", "restoreDeps", "requireCompatibility", "supportScene", "extraInfo"
+//              }
+//
+// spaceOccupied is the content of the files that a backup takes, each inode once; 0 for a bundle
+// that must not be backed up. increSpaceOccupied, where times are asked for: of the files changed
+// since then.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+#include "native/protocol/wire.h"
+#include "native/service/access.h"
+
+namespace backupkit {
+
+constexpr const char* kBackupVersion = "1.0";
+
+// The file's text: of every installed bundle, or of those in `times` that are installed. What
+// cannot be read of a bundle is named under "problems". Walks the sandboxes, so it may block.
+[[nodiscard]] Result<std::string> survey(BorrowedFd root, const ServiceSettings& settings,
+                                         const std::optional<std::vector<BundleTime>>& times);
+
+// The first frame for a `backupd --survey`.
+[[nodiscard]] Result<Frame> survey_request(BorrowedFd root, const ServiceSettings& settings,
+                                           const std::optional<std::vector<BundleTime>>& times);
+
+// The main of `backupd --survey`, a process of its own since a file system may hang: descriptor 3
+// is its channel to the service. Answers with one File, the sealed capability file, and Done.
+int survey_main();
+
+}  // namespace backupkit
