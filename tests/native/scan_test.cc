@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <compare>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "native/manifest/walk_order.h"
 #include "tests/native/census.h"
 
 namespace backupkit {
@@ -60,6 +62,9 @@ class Scan : public Census {
     EXPECT_TRUE(totals) << totals.error().message();
     if (totals) totals_ = *totals;
     EXPECT_EQ(totals_.stored, paths.size());
+    for (size_t i = 1; i < paths.size(); ++i) {
+      EXPECT_EQ(walk_order(paths[i - 1], paths[i]), std::strong_ordering::less) << paths[i];
+    }
     return paths;
   }
 
@@ -100,6 +105,19 @@ TEST_F(Scan, gives_what_the_file_system_knows) {
   EXPECT_EQ(file.inode, entries_["g"].inode);
   EXPECT_EQ(entries_["l"].link_target, "nowhere");
   EXPECT_TRUE(S_ISFIFO(entries_["p"].mode));
+}
+
+TEST_F(Scan, walks_the_way_a_manifest_is_sorted) {
+  const Paths names{"a", "a!", "a.c", "a0", "b", "\xFF"};
+  size_t made = 0;
+  for (const std::string& top : names) {
+    for (const std::string& middle : names) {
+      for (const std::string& name : names) make(top + "/" + middle + "/" + name);
+      made += 1 + names.size();
+    }
+    ++made;
+  }
+  EXPECT_EQ(walk(kEverything).size(), made + 1);  // walk() compares each with the one before
 }
 
 TEST_F(Scan, visits_directories_above_just_before_the_first_taken_entry) {
