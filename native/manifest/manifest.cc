@@ -1,0 +1,280 @@
+#include "native/manifest/manifest.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "native/base/percent.h"
+#include "native/manifest/index.h"
+
+namespace backupkit {
+namespace {
+
+constexpr uint64_t kMostSize = std::numeric_limits<int64_t>::max();
+constexpr uint32_t kMostId = std::numeric_limits<uint32_t>::max();
+constexpr uint32_t kSecond = 1'000'000'000;  // in nanoseconds
+constexpr size_t kSecondDigits = 9;
+
+template <typename T>
+void put_number(std::string& out, T value) {
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out.append(digits.data(), end);
+}
+
+// The digits of the seconds and those of the rest side by side: no integer holds their product.
+void put_nanoseconds(std::string& out, Timestamp time) {
+  auto seconds = static_cast<uint64_t>(time.seconds);
+  uint32_t rest = time.nanoseconds;
+  if (time.seconds < 0) {
+    out += '-';
+    seconds = uint64_t{0} - seconds;
+    if (rest > 0) --seconds;
+    if (rest > 0) rest = kSecond - rest;
+  }
+  if (seconds == 0) return put_number(out, rest);
+  put_number(out, seconds);
+  const size_t begin = out.size();
+  put_number(out, rest);
+  out.insert(begin, kSecondDigits - (out.size() - begin), '0');
+}
+
+template <typename T>
+std::optional<T> number_in(std::string_view text) {
+  T value{};
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  const auto [stop, wrong] = std::from_chars(begin, end, value);
+  if (wrong != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+std::optional<Timestamp> nanoseconds_in(std::string_view text) {
+  const bool is_before = text.starts_with('-');
+  if (is_before) text.remove_prefix(1);
+  const size_t split = text.size() - std::min(text.size(), kSecondDigits);
+  const auto whole = split > 0 ? number_in<uint64_t>(text.substr(0, split)) : 0;
+  auto rest = number_in<uint32_t>(text.substr(split));
+  const uint64_t most = kMostSize + (is_before ? 1 : 0);
+  if (!whole || !rest || *whole > most) return std::nullopt;
+  uint64_t seconds = *whole;
+  if (!is_before) return Timestamp{static_cast<int64_t>(seconds), *rest};
+  if (*rest > 0) {
+    if (++seconds > most) return std::nullopt;
+    rest = kSecond - *rest;
+  }
+  return Timestamp{static_cast<int64_t>(uint64_t{0} - seconds), *rest};
+}
+
+constexpr std::array kLetters{
+    std::pair{EntryType::kFile, 'f'},       std::pair{EntryType::kDirectory, 'd'},
+    std::pair{EntryType::kSymlink, 'l'},    std::pair{EntryType::kFifo, 'p'},
+    std::pair{EntryType::kCharDevice, 'c'}, std::pair{EntryType::kBlockDevice, 'b'},
+    std::pair{EntryType::kHardLink, 'h'},
+};
+
+char letter_of(EntryType type) {
+  return std::ranges::find(kLetters, type, &std::pair<EntryType, char>::first)->second;
+}
+
+bool is_hex(std::string_view text, size_t length, bool any_case) {
+  const auto is_digit = [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (any_case && c >= 'A' && c <= 'F');
+  };
+  return text.size() == length && std::ranges::all_of(text, is_digit);
+}
+
+bool is_hash(std::string_view text) {
+  if (text.starts_with("xxh3:")) return is_hex(text.substr(5), 32, false);
+  if (text.starts_with("sha256:")) return is_hex(text.substr(7), 64, false);
+  return text.empty();
+}
+
+// Takes the cells of a line one by one. The first wrong one is remembered.
+class Cells {
+ public:
+  explicit Cells(std::string_view line) : rest_(line) {}
+
+  std::string_view text() {
+    ++column_;
+    const size_t end = std::min(rest_.find(';'), rest_.size());
+    const std::string_view cell = rest_.substr(0, end);
+    rest_.remove_prefix(std::min(end + 1, rest_.size()));
+    return cell;
+  }
+
+  template <typename T>
+  T number(T most = std::numeric_limits<T>::max()) {
+    const auto value = number_in<T>(text());
+    if (!value || *value > most) reject();
+    return value.value_or(0);
+  }
+
+  bool flag() { return number<uint32_t>(1) == 1; }
+
+  Timestamp nanoseconds() {
+    const auto time = nanoseconds_in(text());
+    if (!time) reject();
+    return time.value_or(Timestamp{});
+  }
+
+  std::string encoded() {
+    auto decoded = percent_decode(text());
+    if (!decoded || decoded->find('\0') != std::string::npos) reject();
+    return std::move(decoded).value_or("");
+  }
+
+  void reject() {
+    if (wrong_ == 0) wrong_ = column_;
+  }
+  // The number of the first wrong column from 1 on, or 0.
+  [[nodiscard]] size_t wrong() const { return wrong_; }
+
+ private:
+  std::string_view rest_;
+  size_t column_ = 0;
+  size_t wrong_ = 0;
+};
+
+Result<void> check_columns(std::string_view line, ManifestVersion version) {
+  const auto columns = std::ranges::count(line, ';') + 1;
+  const int wanted = version == ManifestVersion::k1 ? 8 : 16;
+  if (columns == wanted) return {};
+  return failure(Code::kInvalidArgument,
+                 std::to_string(columns) + " columns and not " + std::to_string(wanted));
+}
+
+std::string column_name(size_t number) {
+  Cells names(kManifestHead.substr(kManifestHead.find('\n') + 1));
+  while (--number > 0) (void)names.text();  // the ones before it
+  std::string_view name = names.text();
+  return std::string(name.substr(0, name.find('\n')));
+}
+
+std::string read_hash(Cells& cells, ManifestVersion version) {
+  std::string hash(cells.text());
+  if (version == ManifestVersion::k1 && is_hex(hash, 64, true)) {
+    for (char& c : hash) c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    return "sha256:" + hash;
+  }
+  if (version == ManifestVersion::k1 ? !hash.empty() : !is_hash(hash)) cells.reject();
+  return hash;
+}
+
+void read_type(Cells& cells, ManifestRow& row) {
+  const std::string_view letter = cells.text();
+  if (letter == "h" && !S_ISDIR(row.mode)) row.type = EntryType::kHardLink;
+  if (letter.size() != 1 || letter.front() != letter_of(row.type)) cells.reject();
+}
+
+void read_target(Cells& cells, ManifestRow& row) {
+  row.target = cells.encoded();
+  const bool is_right = row.type == EntryType::kSymlink    ? !row.target.empty()
+                        : row.type == EntryType::kHardLink ? is_inner_path(row.target)
+                                                           : row.target.empty();
+  if (!is_right) cells.reject();
+}
+
+// The columns that version 1 does not have.
+void read_later_columns(Cells& cells, ManifestRow& row) {
+  read_type(cells, row);
+  const Timestamp mtime = cells.nanoseconds();
+  if (mtime.seconds != row.mtime.seconds) cells.reject();
+  row.mtime = mtime;
+  row.ctime = cells.nanoseconds();
+  row.inode = cells.number<uint64_t>();
+  row.uid = cells.number<uint32_t>(kMostId);
+  row.gid = cells.number<uint32_t>(kMostId);
+  row.in = cells.text();
+  if (!row.in.empty() && !is_file_name(row.in)) cells.reject();
+  read_target(cells, row);
+}
+
+Result<std::string> read_path(std::string_view text, bool is_encoded, ManifestVersion version) {
+  auto path = is_encoded ? percent_decode(text) : std::string(text);
+  if (!path) return failure(path.error().in("the path"));
+  if (version == ManifestVersion::k1 && path->starts_with('/')) path->erase(0, 1);
+  if (*path == "." || is_inner_path(*path)) return path;
+  return failure(Code::kInvalidArgument, "a path that leads out of the sandbox");
+}
+
+}  // namespace
+
+std::optional<EntryType> entry_type(uint32_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return EntryType::kFile;
+    case S_IFDIR:
+      return EntryType::kDirectory;
+    case S_IFLNK:
+      return EntryType::kSymlink;
+    case S_IFIFO:
+      return EntryType::kFifo;
+    case S_IFCHR:
+      return EntryType::kCharDevice;
+    case S_IFBLK:
+      return EntryType::kBlockDevice;
+    default:
+      return std::nullopt;
+  }
+}
+
+Result<void> append_row(const ManifestRow& row, std::string& out) {
+  const size_t before = out.size();
+  const bool encode = needs_percent(row.path);
+  out += encode ? percent_encode(row.path) : row.path;
+  const auto put = [&](auto value) {
+    out += ';';
+    put_number(out, value);
+  };
+  put(row.mode);
+  put(S_ISDIR(row.mode) ? 1 : 0);
+  put(row.size);
+  put(row.mtime.seconds);
+  out.append(1, ';').append(row.hash);
+  put(row.is_incremental ? 1 : 0);
+  put(encode ? 1 : 0);
+  out.append({';', letter_of(row.type), ';'});
+  put_nanoseconds(out, row.mtime);
+  out += ';';
+  put_nanoseconds(out, row.ctime);
+  put(row.inode);
+  put(row.uid);
+  put(row.gid);
+  out.append(1, ';').append(row.in).append(1, ';').append(percent_encode(row.target)) += '\n';
+  if (out.size() - before <= kMaxManifestLine) return {};
+  out.resize(before);
+  return failure(Code::kInvalidArgument, "the path or target is too long for a manifest");
+}
+
+Result<ManifestRow> read_row(std::string_view line, ManifestVersion version) {
+  if (auto counted = check_columns(line, version); !counted) return failure(counted.error());
+  Cells cells(line);
+  const std::string_view path_text = cells.text();
+  ManifestRow row;
+  row.mode = cells.number<uint32_t>(0177777);
+  const auto type = entry_type(row.mode);
+  if (!type) cells.reject();
+  row.type = type.value_or(EntryType::kFile);
+  if (cells.flag() != S_ISDIR(row.mode)) cells.reject();
+  row.size = cells.number<uint64_t>(kMostSize);
+  row.mtime.seconds = cells.number<int64_t>();
+  row.hash = read_hash(cells, version);
+  row.is_incremental = cells.flag();
+  const bool is_encoded = cells.flag();
+  if (version == ManifestVersion::k2) read_later_columns(cells, row);
+  if (cells.wrong() > 0) {
+    return failure(Code::kInvalidArgument, "a wrong " + column_name(cells.wrong()));
+  }
+  auto path = read_path(path_text, is_encoded, version);
+  if (!path) return failure(path.error());
+  row.path = std::move(*path);
+  return row;
+}
+
+}  // namespace backupkit

@@ -1,0 +1,138 @@
+#include "native/manifest/manifest_reader.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "native/manifest/walk_order.h"
+
+namespace backupkit {
+namespace {
+
+constexpr std::string_view kEnd = "end;";
+
+// A row of a path "end" has more columns.
+bool is_end(std::string_view line) {
+  return line.starts_with(kEnd) && std::ranges::count(line, ';') == 2;
+}
+
+std::string_view without_line_end(std::string_view line, ManifestVersion version) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  if (version == ManifestVersion::k1 && line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+std::string_view head_line(ManifestVersion version, bool second) {
+  const std::string_view head = version == ManifestVersion::k1 ? kManifestHead1 : kManifestHead;
+  const size_t split = head.find('\n');
+  return without_line_end(second ? head.substr(split + 1) : head.substr(0, split), version);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ManifestReader>> ManifestReader::open(BorrowedFd in) {
+  std::unique_ptr<ManifestReader> reader(new ManifestReader(in));
+  if (auto read = reader->read_head(); !read) return failure(read.error());
+  return reader;
+}
+
+Result<void> ManifestReader::read_head() {
+  auto line = next_line();
+  if (!line) return failure(line.error());
+  hash(*line);
+  const auto is_line = [&](ManifestVersion version, bool second) {
+    return without_line_end(*line, version) == head_line(version, second);
+  };
+  if (is_line(ManifestVersion::k1, false)) version_ = ManifestVersion::k1;
+  if (!is_line(version_, false)) return refuse("not the begin of a manifest of version 1 or 2");
+  line = next_line();
+  if (!line) return failure(line.error());
+  hash(*line);
+  if (!is_line(version_, true)) return refuse("not the names of the columns");
+  return {};
+}
+
+Result<std::optional<ManifestRow>> ManifestReader::next() {
+  if (broken_) return failure(*broken_);
+  if (ended_) return std::nullopt;
+  auto row = step();
+  if (!row) broken_ = row.error();
+  return row;
+}
+
+Result<std::optional<ManifestRow>> ManifestReader::step() {
+  auto line = next_line();
+  if (!line) return failure(line.error());
+  if (version_ == ManifestVersion::k1 && line->empty()) {
+    ended_ = true;
+    return std::nullopt;
+  }
+  if (version_ == ManifestVersion::k2 && !line->ends_with('\n')) return refuse("torn: no end");
+  const std::string_view text = without_line_end(*line, version_);
+  if (version_ == ManifestVersion::k2 && is_end(text)) {
+    if (auto end = read_end(text); !end) return failure(end.error());
+    ended_ = true;
+    return std::nullopt;
+  }
+  auto row = read_row(text, version_);
+  if (!row) return refuse(row.error().context);
+  if (auto in_order = check_order(row->path); !in_order) return failure(in_order.error());
+  hash(*line);
+  ++rows_;
+  return std::optional(std::move(*row));
+}
+
+Result<void> ManifestReader::check_order(std::string_view path) {
+  if (version_ == ManifestVersion::k1) return {};
+  if (rows_ > 0) {
+    const auto order = walk_order(last_path_, path);
+    if (order == 0) return refuse("the same path twice");
+    if (order > 0) return refuse("a row out of order");
+  }
+  last_path_ = path;
+  return {};
+}
+
+Result<void> ManifestReader::read_end(std::string_view line) {
+  const std::string rows = std::to_string(rows_);
+  const std::string digits = hasher_.finish().substr(sizeof("xxh3:") - 1);
+  line.remove_prefix(kEnd.size());
+  const size_t split = line.find(';');
+  if (line.substr(0, split) != rows) return refuse("the end counts other than " + rows + " rows");
+  if (line.substr(split + 1) != digits) return refuse("the hash is not that of the rows");
+  auto more = next_line();
+  if (!more) return failure(more.error());
+  return more->empty() ? Result<void>() : refuse("something behind the end");
+}
+
+Result<std::string_view> ManifestReader::next_line() {
+  ++line_number_;
+  auto line = lines_.next();
+  if (!line) {
+    return failure(line.error().in("line " + std::to_string(line_number_) + " of a manifest"));
+  }
+  return line;
+}
+
+void ManifestReader::hash(std::string_view line) {
+  if (version_ == ManifestVersion::k1) return;
+  hasher_.update(std::span(reinterpret_cast<const uint8_t*>(line.data()), line.size()));
+}
+
+std::unexpected<Error> ManifestReader::refuse(std::string_view why) const {
+  return failure(Code::kInvalidArgument,
+                 "line " + std::to_string(line_number_) + " of a manifest: " + std::string(why));
+}
+
+Result<ManifestSummary> check_manifest(BorrowedFd in) {
+  auto reader = ManifestReader::open(in);
+  if (!reader) return failure(reader.error());
+  for (;;) {
+    auto row = (*reader)->next();
+    if (!row) return failure(row.error());
+    if (!*row) return ManifestSummary{(*reader)->version(), (*reader)->rows()};
+  }
+}
+
+}  // namespace backupkit
