@@ -1,6 +1,7 @@
 // A time as the file system keeps it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace backupkit {
@@ -9,7 +10,7 @@ namespace backupkit {
 struct Timestamp {
   int64_t seconds = 0;
   uint32_t nanoseconds = 0;
-  friend bool operator==(const Timestamp&, const Timestamp&) = default;
+  friend auto operator<=>(const Timestamp&, const Timestamp&) = default;
 };
 
 }  // namespace backupkit
