@@ -1,29 +1,26 @@
 #include "native/extension/backup.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "native/archive/tar_writer.h"
 #include "native/base/hash.h"
 #include "native/base/syscall.h"
+#include "native/extension/history.h"
+#include "native/extension/parts.h"
+#include "native/extension/report.h"
 #include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
 #include "native/manifest/scan.h"
 
 namespace backupkit {
 namespace {
-
-constexpr uint64_t kPartBytes = 100U << 20;
-constexpr uint64_t kPartEntries = 6000;
-constexpr size_t kOpenParts = 4;
-constexpr uint32_t kPartMode = S_IFREG | 0600;
 
 EntryType type_of(uint32_t mode) {
   switch (mode & S_IFMT) {
@@ -74,23 +71,57 @@ uint64_t now_in_ns() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
+// True for what the row of an entry says whole: nothing has to be sent when only that has changed.
+bool is_all_in_its_row(const ScanEntry& found) {
+  return S_ISDIR(found.mode) || S_ISLNK(found.mode) || S_ISFIFO(found.mode);
+}
+
+// The manifest of one big file.
+Result<UniqueFd> manifest_of(const ManifestRow& row) {
+  const UniqueFd file(::memfd_create("manifest", MFD_CLOEXEC));
+  if (!file.is_open()) return errno_failure("a manifest");
+  ManifestWriter writer(file.borrow());
+  if (auto added = writer.add(row); !added) return failure(added.error());
+  if (auto finished = writer.finish(); !finished) return failure(finished.error());
+  return reopen_readonly(file.borrow());
+}
+
 class Backup {
  public:
   Backup(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link)
-      : sandbox_(sandbox), settings_(settings), hook_(hook), link_(link) {}
+      : sandbox_(sandbox),
+        settings_(settings),
+        hook_(hook),
+        link_(link),
+        parts_(sandbox, settings.is_incremental ? milliseconds_text() + "_" : "",
+               settings.is_incremental, link, index_) {}
 
-  Result<void> run();
+  Result<void> run(UniqueFd old_manifest);
 
  private:
+  // An entry with more than one name, by its first one.
+  struct FirstName {
+    std::string path;
+    std::optional<size_t> item;  // its place in the index, if it is big and sent by this run
+    bool sent = true;            // by this run
+  };
+
+  Result<void> walk();
   Result<void> visit(const ScanEntry& found);
-  Result<void> add_again(const ScanEntry& found);
-  Result<void> add_small(const ScanEntry& found);
+  Result<bool> leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old);
+  Result<bool> has_content(const ScanEntry& found, const std::string& hash);
+  Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
+  Result<void> add_small(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_big(const ScanEntry& found, UniqueFd file);
-  Result<UniqueFd> open_file(const ScanEntry& found);
-  Result<TarWriter*> part();
-  Result<void> finish_part();
+  Result<void> send_big(const IndexItem& item, const ManifestRow& row, BorrowedFd file);
+  Result<UniqueFd> open_file(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<std::string> hash_file(BorrowedFd file, uint64_t size, const std::string& path);
+  [[nodiscard]] std::string milliseconds_text() const { return std::to_string(seed_ / 1'000'000); }
   std::string big_name(const ScanEntry& found);
+  [[nodiscard]] ManifestRow row(const ScanEntry& found, const std::string& in) const;
+  Result<void> keep_row(const ManifestRow& row);
+  Result<void> keep_part_row(const ManifestRow& row);
+  void name_first(const ScanEntry& found, FirstName first);
   Result<void> send_index();
   Result<void> send_report();
   Result<void> verdict() const;
@@ -99,23 +130,18 @@ class Backup {
   const Settings& settings_;
   Hook& hook_;
   Link& link_;
-  std::string app_report_;
-  std::optional<TarWriter> writer_;
+  uint64_t seed_ = now_in_ns();
   std::vector<IndexItem> index_;
-  std::deque<uint64_t> open_parts_;
+  Parts parts_;
+  std::unique_ptr<History> history_;  // of an incremental one
+  std::string app_report_;
   std::set<std::string> names_;
-  // Entries with more than one name: the first one seen, and where it is in the index if it is big.
-  struct FirstName {
-    std::string path;
-    std::optional<size_t> item;
-  };
   std::map<std::pair<uint64_t, uint64_t>, FirstName> first_names_;
   Hasher hasher_;
   Bytes buffer_;
-  uint64_t seed_ = now_in_ns();
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  uint64_t parts_ = 0;
   uint64_t entries_ = 0;
+  uint64_t unchanged_ = 0;
   uint64_t bytes_packed_ = 0;
   uint64_t bytes_shared_ = 0;
   ScanTotals totals_;
@@ -123,11 +149,26 @@ class Backup {
   uint64_t unreadable_count_ = 0;
 };
 
-Result<void> Backup::run() {
+Result<void> Backup::run(UniqueFd old_manifest) {
   auto prepared = hook_.on_backup(settings_);
   if (!prepared) return failure(prepared.error());
   app_report_ = std::move(*prepared);
   if (auto told = link_.progress("scan", "", 0, 0); !told) return told;
+  if (settings_.is_incremental) {
+    // Stores to mapped pages move a file's times at the latest when they are written back.
+    if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
+    auto history = History::open(sandbox_, std::move(old_manifest));
+    if (!history) return failure(history.error());
+    history_ = std::move(*history);
+  }
+  if (auto walked = walk(); !walked) return walked;
+  if (auto sent = parts_.finish(); !sent) return sent;
+  if (auto sent = send_index(); !sent) return sent;
+  if (auto sent = send_report(); !sent) return sent;
+  return verdict();
+}
+
+Result<void> Backup::walk() {
   auto totals =
       scan(sandbox_, settings_.rules, [this](const ScanEntry& found) { return visit(found); });
   if (!totals) return failure(totals.error());
@@ -135,10 +176,7 @@ Result<void> Backup::run() {
   totals_.stored -= unreadable_count_;
   totals_.unreadable += unreadable_count_;
   totals_.details.insert(totals_.details.end(), unreadable_.begin(), unreadable_.end());
-  if (auto sent = finish_part(); !sent) return sent;
-  if (auto sent = send_index(); !sent) return sent;
-  if (auto sent = send_report(); !sent) return sent;
-  return verdict();
+  return {};
 }
 
 Result<void> Backup::visit(const ScanEntry& found) {
@@ -147,33 +185,93 @@ Result<void> Backup::visit(const ScanEntry& found) {
       !told) {
     return told;
   }
-  if (!S_ISDIR(found.mode) && found.links > 1) {
-    if (first_names_.contains({found.device, found.inode})) return add_again(found);
+  std::optional<ManifestRow> old;
+  if (history_) {
+    auto matched = history_->match(found.path);
+    if (!matched) return failure(matched.error());
+    old = std::move(*matched);
   }
-  if (!S_ISREG(found.mode) || found.size <= settings_.packing_limit) return add_small(found);
-  auto file = open_file(found);
+  if (!S_ISDIR(found.mode) && found.links > 1) {
+    if (first_names_.contains({found.device, found.inode})) return add_again(found, old);
+  }
+  auto left_out = leave_out(found, old);
+  if (!left_out) return failure(left_out.error());
+  if (*left_out) return {};
+  if (!S_ISREG(found.mode) || found.size <= settings_.packing_limit) return add_small(found, old);
+  auto file = open_file(found, old);
   if (!file) return failure(file.error());
   return file->is_open() ? add_big(found, std::move(*file)) : Result<void>{};
 }
 
+// True when an earlier backup holds what the entry is; then its row alone is kept.
+Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old) {
+  if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
+  switch (change_of(old, found)) {
+    case Change::kUnchanged:
+      break;
+    case Change::kMetadata:
+      if (is_all_in_its_row(found)) break;
+      [[fallthrough]];
+    case Change::kRehash: {
+      if (!S_ISREG(found.mode)) return false;
+      auto same = has_content(found, old->hash);
+      if (!same || !*same) return same;
+      break;
+    }
+    default:
+      return false;
+  }
+  ManifestRow kept = row(found, old->in);
+  kept.hash = old->hash;
+  kept.is_incremental = false;
+  ++unchanged_;
+  name_first(found, {found.path, std::nullopt, false});
+  if (auto added = keep_row(kept); !added) return failure(added.error());
+  return true;
+}
+
+// Whether the file still has the content of that hash; no, where it cannot be told.
+Result<bool> Backup::has_content(const ScanEntry& found, const std::string& hash) {
+  if (!hash.starts_with("xxh3:")) return false;
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const UniqueFd file(
+      retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
+  if (!file.is_open()) return false;
+  auto now = hash_file(file.borrow(), found.size, found.path);
+  return now && *now == hash;
+}
+
 // Another name of what is stored already.
-Result<void> Backup::add_again(const ScanEntry& found) {
+Result<void> Backup::add_again(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   const FirstName& first = first_names_.at({found.device, found.inode});
+  ManifestRow link = row(found, "");
+  link.type = EntryType::kHardLink;
+  link.target = first.path;
+  const bool is_known = old && old->type == EntryType::kHardLink && old->target == first.path;
+  if (is_known && !old->in.empty() && !first.sent) {
+    link.in = old->in;
+    link.is_incremental = false;
+    ++unchanged_;
+    return keep_row(link);
+  }
   if (first.item) {
     index_[*first.item].links.push_back(found.path);
-    return {};
+    link.in = index_[*first.item].file_name;
+    return keep_row(link);
   }
-  auto writer = part();
-  if (!writer) return failure(writer.error());
   Entry entry = header_of(found);
   entry.type = EntryType::kHardLink;
   entry.size = 0;
   entry.link_target = first.path;
-  return (*writer)->add(entry);
+  auto part = parts_.add(entry);
+  if (!part) return failure(part.error());
+  link.in = std::move(*part);
+  return keep_part_row(link);
 }
 
-// The entry's content, or none when it cannot be read: that is counted and the walk goes on.
-Result<UniqueFd> Backup::open_file(const ScanEntry& found) {
+// The entry's content, or none when it cannot be read: that is counted and the walk goes on, and
+// what an earlier backup has of it stays.
+Result<UniqueFd> Backup::open_file(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   UniqueFd file(retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
   if (file.is_open()) return file;
@@ -182,28 +280,29 @@ Result<UniqueFd> Backup::open_file(const ScanEntry& found) {
   if (unreadable_.size() < 100) {
     unreadable_.push_back(Error::from_errno(errno, found.path).message());
   }
+  if (old && old->type == EntryType::kFile && !old->in.empty()) {
+    if (auto kept = keep_row(*old); !kept) return failure(kept.error());
+  }
   return UniqueFd();
 }
 
-Result<void> Backup::add_small(const ScanEntry& found) {
-  const bool has_content = S_ISREG(found.mode);
-  UniqueFd file;
-  if (has_content) {
-    auto opened = open_file(found);
-    if (!opened) return failure(opened.error());
-    if (!opened->is_open()) return {};
-    file = std::move(*opened);
+Result<void> Backup::add_small(const ScanEntry& found, const std::optional<ManifestRow>& old) {
+  if (!S_ISREG(found.mode)) {
+    auto part = parts_.add(header_of(found));
+    if (!part) return failure(part.error());
+    name_first(found, {found.path, std::nullopt});
+    return keep_part_row(row(found, *part));
   }
-  auto writer = part();
-  if (!writer) return failure(writer.error());
-  if (found.links > 1 && !S_ISDIR(found.mode)) {
-    first_names_[{found.device, found.inode}] = {found.path, std::nullopt};
-  }
-  if (!has_content) return (*writer)->add(header_of(found));
-  auto packed = (*writer)->add_file(header_of(found), file.borrow());
+  auto file = open_file(found, old);
+  if (!file) return failure(file.error());
+  if (!file->is_open()) return {};
+  auto packed = parts_.add_file(header_of(found), file->borrow());
   if (!packed) return failure(packed.error());
   bytes_packed_ += found.size;
-  return {};
+  name_first(found, {found.path, std::nullopt});
+  ManifestRow added = row(found, packed->part);
+  added.hash = std::move(packed->hash);
+  return keep_part_row(added);
 }
 
 Result<void> Backup::add_big(const ScanEntry& found, UniqueFd file) {
@@ -218,25 +317,39 @@ Result<void> Backup::add_big(const ScanEntry& found, UniqueFd file) {
   item.is_big_file = true;
   item.uid = found.uid;
   item.gid = found.gid;
-  // A second descriptor of the same open file: its position is the receiver's, pread leaves it.
-  UniqueFd given(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-  if (!given.is_open()) return errno_failure("duplicate of '" + found.path + "'");
-  std::vector<UniqueFd> fds;
-  fds.push_back(std::move(given));
-  if (auto sent = link_.send_file(item.file_name, std::move(fds)); !sent) {
-    return failure(sent.error());
+  ManifestRow added = row(found, item.file_name);
+  if (history_ && settings_.hashes_big_files) {
+    // Its own manifest goes with it, so the hash cannot come after.
+    auto hash = hash_file(file.borrow(), found.size, found.path);
+    if (!hash) return failure(hash.error());
+    item.hash = added.hash = std::move(*hash);
   }
-  if (settings_.hashes_big_files) {
+  if (auto sent = send_big(item, added, file.borrow()); !sent) return sent;
+  if (!history_ && settings_.hashes_big_files) {
     // After the sending, so that the receiver copies while this reads.
     auto hash = hash_file(file.borrow(), found.size, found.path);
     if (!hash) return failure(hash.error());
     item.hash = std::move(*hash);
   }
-  if (found.links > 1) {
-    first_names_[{found.device, found.inode}] = {found.path, index_.size()};
-  }
+  name_first(found, {found.path, index_.size()});
   bytes_shared_ += found.size;
   index_.push_back(std::move(item));
+  return keep_row(added);
+}
+
+Result<void> Backup::send_big(const IndexItem& item, const ManifestRow& row, BorrowedFd file) {
+  // A second descriptor of the same open file: its position is the receiver's, pread leaves it.
+  UniqueFd given(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+  if (!given.is_open()) return errno_failure("duplicate of '" + item.path + "'");
+  std::vector<UniqueFd> fds;
+  fds.push_back(std::move(given));
+  if (history_) {
+    auto manifest = manifest_of(row);
+    if (!manifest) return failure(manifest.error());
+    fds.push_back(std::move(*manifest));
+  }
+  auto sent = link_.send_file(item.file_name, std::move(fds));
+  if (!sent) return failure(sent.error());
   return {};
 }
 
@@ -270,47 +383,27 @@ std::string Backup::big_name(const ScanEntry& found) {
   }
 }
 
-// The part that has room for one more entry.
-Result<TarWriter*> Backup::part() {
-  if (writer_ && (writer_->size() >= kPartBytes || writer_->entries() >= kPartEntries)) {
-    if (auto sent = finish_part(); !sent) return failure(sent.error());
-  }
-  if (!writer_) {
-    // Parts live on the bundle's own file system until their receiver closes them: wait for that.
-    while (open_parts_.size() >= kOpenParts) {
-      if (auto closed = link_.await_closed(open_parts_.front()); !closed) {
-        return failure(closed.error());
-      }
-      open_parts_.pop_front();
-    }
-    auto file = unnamed_file(sandbox_);
-    if (!file) return failure(file.error().in("a part for '" + settings_.bundle + "'"));
-    writer_.emplace(std::move(*file));
-  }
-  return &*writer_;
+ManifestRow Backup::row(const ScanEntry& found, const std::string& in) const {
+  if (!history_) return {};
+  ManifestRow made = row_of(found, history_->scan_start());
+  made.in = in;
+  made.is_incremental = true;
+  return made;
 }
 
-Result<void> Backup::finish_part() {
-  if (!writer_) return {};
-  if (auto finished = writer_->finish(); !finished) return finished;
-  IndexItem item;
-  item.file_name = "part." + std::to_string(parts_++) + ".tar";
-  item.path = item.file_name;
-  item.size = writer_->size();
-  item.mode = kPartMode;
-  item.hash = writer_->digest();
-  item.entries = writer_->entries();
-  const UniqueFd written = writer_->release();
-  writer_.reset();
-  auto given = reopen_readonly(written.borrow());
-  if (!given) return failure(given.error());
-  std::vector<UniqueFd> fds;
-  fds.push_back(std::move(*given));
-  auto sent = link_.send_file(item.file_name, std::move(fds));
-  if (!sent) return failure(sent.error());
-  open_parts_.push_back(*sent);
-  index_.push_back(std::move(item));
-  return {};
+Result<void> Backup::keep_row(const ManifestRow& row) {
+  return history_ ? history_->add(row) : Result<void>{};
+}
+
+Result<void> Backup::keep_part_row(const ManifestRow& row) {
+  if (!history_) return {};
+  if (auto noted = parts_.note(row); !noted) return noted;
+  return history_->add(row);
+}
+
+void Backup::name_first(const ScanEntry& found, FirstName first) {
+  if (found.links <= 1 || S_ISDIR(found.mode)) return;
+  first_names_[{found.device, found.inode}] = std::move(first);
 }
 
 Result<void> Backup::send_index() {
@@ -320,6 +413,11 @@ Result<void> Backup::send_index() {
   if (!file) return failure(file.error());
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(*file));
+  if (history_) {
+    auto manifest = history_->finish();
+    if (!manifest) return failure(manifest.error());
+    fds.push_back(std::move(*manifest));
+  }
   auto sent = link_.send_file("manage.json", std::move(fds));
   if (!sent) return failure(sent.error());
   return {};
@@ -329,33 +427,21 @@ Result<void> Backup::send_report() {
   if (!app_report_.empty()) {
     if (auto sent = link_.report(app_report_); !sent) return sent;
   }
-  using nlohmann::json;
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-  json details = json::array();
-  size_t size = 0;
-  for (const auto& line : totals_.details) {
-    size += line.size();
-    if (size < kMaxText / 8) details.push_back(line);
-  }
-  const auto failed = totals_.unreadable + totals_.unsupported;
-  const json count = {{"type", "CountInfo"},
-                      {"infos", json::array({{{"backupType", "full"},
-                                              {"successCount", totals_.stored},
-                                              {"duplicateCount", 0},
-                                              {"failedCount", failed},
-                                              {"details", details}}})}};
-  const json totals = {{"type", "Totals"},
-                       {"stored", totals_.stored},
-                       {"excluded", totals_.excluded},
-                       {"unreadable", totals_.unreadable},
-                       {"unsupported", totals_.unsupported},
-                       {"vanished", totals_.vanished},
-                       {"bytes", bytes_packed_ + bytes_shared_},
-                       {"bytesMoved", bytes_packed_},
-                       {"bytesShared", bytes_shared_},
-                       {"seconds", spent.count()}};
-  const json report = {{"resultInfo", json::array({count, totals})}};
-  return link_.report(report.dump(-1, ' ', false, json::error_handler_t::replace));
+  Tally tally;
+  tally.kind = history_ ? "incremental" : "full";
+  tally.stored = totals_.stored;
+  tally.unchanged = unchanged_;
+  tally.failed = totals_.unreadable + totals_.unsupported;
+  tally.details = totals_.details;
+  tally.bytes_moved = bytes_packed_;
+  tally.bytes_shared = bytes_shared_;
+  tally.spent = std::chrono::steady_clock::now() - start_;
+  nlohmann::json more = {{"excluded", totals_.excluded},
+                         {"unreadable", totals_.unreadable},
+                         {"unsupported", totals_.unsupported},
+                         {"vanished", totals_.vanished}};
+  if (history_ && !history_->why_full().empty()) more["whyFull"] = history_->why_full();
+  return link_.report(result_report(tally, more));
 }
 
 // Partial is never success.
@@ -375,8 +461,9 @@ Result<void> Backup::verdict() const {
 
 }  // namespace
 
-Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link) {
-  return Backup(sandbox, settings, hook, link).run();
+Result<void> back_up(BorrowedFd sandbox, const Settings& settings, UniqueFd old_manifest,
+                     Hook& hook, Link& link) {
+  return Backup(sandbox, settings, hook, link).run(std::move(old_manifest));
 }
 
 }  // namespace backupkit

@@ -9,9 +9,10 @@
 namespace backupkit {
 
 // Sends every part, every big file, manage.json and the report. `sandbox` is the bundle's top
-// directory. Error: the backup is not complete; the message says why and names the entry. Error
-// kClosed: the service has gone.
-[[nodiscard]] Result<void> back_up(BorrowedFd sandbox, const Settings& settings, Hook& hook,
-                                   Link& link);
+// directory. An incremental one leaves out what is as `old_manifest`, which may be none, has it,
+// and hands out a manifest with each file. Error: the backup is not complete; the message says why
+// and names the entry. Error kClosed: the service has gone.
+[[nodiscard]] Result<void> back_up(BorrowedFd sandbox, const Settings& settings,
+                                   UniqueFd old_manifest, Hook& hook, Link& link);
 
 }  // namespace backupkit

@@ -7,12 +7,12 @@
 
 #include <charconv>
 #include <csignal>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "native/base/log.h"
 #include "native/extension/backup.h"
 #include "native/extension/hook.h"
+#include "native/extension/report.h"
 #include "native/extension/restore.h"
 #include "native/io/path.h"
 #include "native/io/process.h"
@@ -81,6 +81,7 @@ Result<Job> read_start(Frame start, Link& link) {
   auto settings = Settings::read(start.fds[1].borrow());
   if (!settings) return failure(settings.error());
   job.settings = std::move(*settings);
+  job.settings.is_incremental = job.kind == SessionKind::kIncremental;
   if (has_hook) job.hook = std::move(start.fds[2]);
   if (has_manifest) job.manifest = std::move(start.fds.back());
   if (job.kind != SessionKind::kRestore) link.limit_window(window);
@@ -99,15 +100,6 @@ Result<void> answer_call(const Job& job, Hook& hook, Link& link) {
   return link.report(*text);
 }
 
-// The app's own failure is in the report, too, with its message.
-Result<void> report_failure(const Error& error, Link& link) {
-  const nlohmann::json info = {{"type", "ErrorInfo"},
-                               {"errorCode", std::to_string(static_cast<int>(error.code))},
-                               {"errorInfo", error.message()}};
-  const nlohmann::json report = {{"resultInfo", nlohmann::json::array({info})}};
-  return link.report(report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
 Result<void> serve(Link& link) {
   auto start = link.next();
   if (!start) return failure(start.error());
@@ -122,10 +114,10 @@ Result<void> serve(Link& link) {
   } else if (job->kind == SessionKind::kRestore) {
     served = restore(job->sandbox.borrow(), job->settings, *hook, link);
   } else {
-    served = back_up(job->sandbox.borrow(), job->settings, *hook, link);
+    served = back_up(job->sandbox.borrow(), job->settings, std::move(job->manifest), *hook, link);
   }
   if (!served && served.error().code == Code::kExtensionThrew) {
-    if (auto told = report_failure(served.error(), link); !told) return told;
+    if (auto told = link.report(failure_report(served.error())); !told) return told;
   }
   return served;
 }

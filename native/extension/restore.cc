@@ -7,13 +7,18 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
 
 #include "native/archive/tar_reader.h"
 #include "native/base/hash.h"
 #include "native/base/syscall.h"
+#include "native/extension/report.h"
+#include "native/extension/selection.h"
 #include "native/extension/unpack.h"
 #include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
+#include "native/manifest/manifest_reader.h"
 
 namespace backupkit {
 namespace {
@@ -40,16 +45,23 @@ class Restore {
   Result<void> check_all();
   Result<void> check_item(const IndexItem& item);
   Result<std::string> hash_of(BorrowedFd file, uint64_t size, const std::string& name);
+  Result<void> select();
   Result<void> apply();
+  Result<void> settle_rows(Unpacker& unpacker);
   Result<void> unpack_part(const IndexItem& item, Unpacker& unpacker);
-  static Result<void> place_big(const IndexItem& item, BorrowedFd file, Unpacker& unpacker);
+  Result<void> place_big(const IndexItem& item, BorrowedFd file, Unpacker& unpacker);
   Result<void> send_report(uint64_t entries);
 
   BorrowedFd sandbox_;
   const Settings& settings_;
   Hook& hook_;
   Link& link_;
-  std::map<std::string, UniqueFd> files_;  // by uri; ours are read-only
+  struct Received {
+    UniqueFd content;   // read-only
+    UniqueFd manifest;  // what the client wrote beside it
+  };
+  std::map<std::string, Received> files_;  // by uri
+  Selection selection_;
   std::vector<IndexItem> index_;
   Hasher hasher_;
   uint64_t bytes_received_ = 0;
@@ -92,7 +104,7 @@ Result<void> Restore::notice_growth() {
   uint64_t bytes = 0;
   for (const auto& [uri, file] : files_) {
     struct stat state{};
-    if (::fstat(file.get(), &state) != 0) return errno_failure("'" + uri + "'");
+    if (::fstat(file.content.get(), &state) != 0) return errno_failure("'" + uri + "'");
     bytes += static_cast<uint64_t>(state.st_size);
   }
   if (bytes == bytes_received_) return {};
@@ -114,7 +126,9 @@ Result<void> Restore::make_handle(const std::string& uri) {
   if (!kept) return failure(kept.error().in("a file for '" + uri + "'"));
   UniqueFd manifest(::memfd_create("manifest", MFD_CLOEXEC));
   if (!manifest.is_open()) return errno_failure("a manifest for '" + uri + "'");
-  files_[uri] = std::move(*kept);
+  auto manifest_kept = reopen_readonly(manifest.borrow());
+  if (!manifest_kept) return failure(manifest_kept.error());
+  files_[uri] = {std::move(*kept), std::move(*manifest_kept)};
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(*file));
   fds.push_back(std::move(manifest));
@@ -144,7 +158,7 @@ Result<void> Restore::check_published(const std::string& uri) {
   if (found == files_.end()) {
     return failure(Code::kInvalidArgument, "'" + uri + "' was never asked for");
   }
-  auto written = has_writers(found->second.borrow());
+  auto written = has_writers(found->second.content.borrow());
   if (!written) return failure(written.error().in("'" + uri + "'"));
   if (*written) {
     return failure(Code::kNotPermitted, "'" + uri + "' is still open for writing: close it first");
@@ -157,7 +171,7 @@ Result<void> Restore::check_all() {
   if (found == files_.end()) {
     return failure(Code::kUnpackFailed, "manage.json is missing: hand it over, too");
   }
-  auto bytes = read_file(found->second.borrow(), kMaxIndexBytes);
+  auto bytes = read_file(found->second.content.borrow(), kMaxIndexBytes);
   if (!bytes) return failure(bytes.error().in(kIndexName));
   auto items = read_index(std::string(bytes->begin(), bytes->end()));
   if (!items) return failure(items.error().in(kIndexName));
@@ -166,6 +180,25 @@ Result<void> Restore::check_all() {
   for (const auto& item : index_) {
     if (auto good = check_item(item); !good) return good;
     if (auto told = link_.progress("verify", item.path, ++checked, 0); !told) return told;
+  }
+  return select();
+}
+
+// What of it all is to be taken; read once, now that everything is published.
+Result<void> Restore::select() {
+  for (const auto& [uri, file] : files_) {
+    if (uri == kIndexName) continue;
+    if (auto read = selection_.read_own(uri, file.manifest.borrow()); !read) return read;
+  }
+  if (auto read = selection_.read_complete(files_.at(kIndexName).manifest.borrow()); !read) {
+    return read;
+  }
+  std::set<std::string_view> there;
+  for (const auto& item : index_) there.insert(item.file_name);
+  for (const auto& [uri, path] : selection_.needed()) {
+    if (there.contains(uri)) continue;
+    return failure(Code::kUnpackFailed, "'" + uri + "', which holds '" + path +
+                                            "', was not handed over or is not in manage.json");
   }
   return {};
 }
@@ -177,13 +210,13 @@ Result<void> Restore::check_item(const IndexItem& item) {
     return failure(Code::kUnpackFailed, name + " is listed in manage.json and was not handed over");
   }
   struct stat state{};
-  if (::fstat(found->second.get(), &state) != 0) return errno_failure(name);
+  if (::fstat(found->second.content.get(), &state) != 0) return errno_failure(name);
   if (static_cast<uint64_t>(state.st_size) != item.size) {
     return failure(Code::kUnpackFailed, name + " has " + std::to_string(state.st_size) +
                                             " bytes and should have " + std::to_string(item.size));
   }
   if (item.hash.empty()) return {};
-  auto hash = hash_of(found->second.borrow(), item.size, item.file_name);
+  auto hash = hash_of(found->second.content.borrow(), item.size, item.file_name);
   if (!hash) return failure(hash.error());
   if (*hash == item.hash) return {};
   return failure(Code::kUnpackFailed, name + " is damaged: its hash is not that of manage.json" +
@@ -212,10 +245,14 @@ Result<void> Restore::apply() {
     if (auto unpacked = unpack_part(item, *unpacker); !unpacked) return unpacked;
   }
   for (const auto& item : index_) {
-    if (!item.is_big_file) continue;
-    auto placed = place_big(item, files_.at(item.file_name).borrow(), *unpacker);
+    if (!item.is_big_file || !selection_.takes(item.file_name, item.path)) continue;
+    auto placed = place_big(item, files_.at(item.file_name).content.borrow(), *unpacker);
     if (!placed) return placed;
     bytes_linked_ += item.size;
+  }
+  if (auto linked = unpacker->put_links(); !linked) return linked;
+  if (selection_.is_complete()) {
+    if (auto settled = settle_rows(*unpacker); !settled) return settled;
   }
   if (auto finished = unpacker->finish(); !finished) return finished;
   if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
@@ -227,17 +264,38 @@ Result<void> Restore::apply() {
   return send_report(unpacker->entries());
 }
 
+// What has changed of an entry since it was stored, but its content, is in its row alone.
+Result<void> Restore::settle_rows(Unpacker& unpacker) {
+  auto reader = ManifestReader::open(files_.at(kIndexName).manifest.borrow());
+  if (!reader) return failure(reader.error());
+  for (;;) {
+    auto row = (*reader)->next();
+    if (!row) return failure(row.error());
+    if (!*row) return {};
+    Entry entry;
+    entry.path = (*row)->path;
+    entry.type = (*row)->type;
+    entry.mode = (*row)->mode & 07777U;
+    entry.uid = (*row)->uid;
+    entry.gid = (*row)->gid;
+    entry.mtime = (*row)->mtime;
+    if (auto settled = unpacker.settle(entry); !settled) return settled;
+    (void)link_.progress("commit", entry.path, unpacker.entries(), bytes_unpacked_);
+  }
+}
+
 Result<void> Restore::unpack_part(const IndexItem& item, Unpacker& unpacker) {
-  TarReader reader(files_.at(item.file_name).borrow(), item.size);
+  TarReader reader(files_.at(item.file_name).content.borrow(), item.size);
   uint64_t entries = 0;
   for (;;) {
     auto entry = reader.next();
     if (!entry) return failure(entry.error().in(item.file_name));
     if (!*entry) break;
+    ++entries;
+    if (!selection_.takes(item.file_name, (*entry)->path)) continue;
     if (auto put = unpacker.put(**entry, reader); !put) {
       return failure(put.error().in(item.file_name));
     }
-    ++entries;
     bytes_unpacked_ += (*entry)->size;
     // The result stands when the service has gone meanwhile: the sandbox is finished all the same.
     (void)link_.progress("commit", (*entry)->path, unpacker.entries(), bytes_unpacked_);
@@ -259,6 +317,7 @@ Result<void> Restore::place_big(const IndexItem& item, BorrowedFd file, Unpacker
   entry.mtime = item.modification;
   if (auto put = unpacker.put_file(entry, file); !put) return put;
   for (const auto& name : item.links) {
+    if (!selection_.takes(item.file_name, name)) continue;
     Entry link = entry;
     link.path = name;
     link.type = EntryType::kHardLink;
@@ -269,22 +328,13 @@ Result<void> Restore::place_big(const IndexItem& item, BorrowedFd file, Unpacker
 }
 
 Result<void> Restore::send_report(uint64_t entries) {
-  using nlohmann::json;
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-  const json count = {{"type", "CountInfo"},
-                      {"infos", json::array({{{"backupType", "full"},
-                                              {"successCount", entries},
-                                              {"duplicateCount", 0},
-                                              {"failedCount", 0},
-                                              {"details", json::array()}}})}};
-  const json totals = {{"type", "Totals"},
-                       {"stored", entries},
-                       {"bytes", bytes_unpacked_ + bytes_linked_},
-                       {"bytesMoved", bytes_unpacked_},
-                       {"bytesShared", bytes_linked_},
-                       {"seconds", spent.count()}};
-  const json report = {{"resultInfo", json::array({count, totals})}};
-  return link_.report(report.dump());
+  Tally tally;
+  tally.kind = selection_.is_complete() ? "incremental" : "full";
+  tally.stored = entries;
+  tally.bytes_moved = bytes_unpacked_;
+  tally.bytes_shared = bytes_linked_;
+  tally.spent = std::chrono::steady_clock::now() - start_;
+  return link_.report(result_report(tally, nlohmann::json::object()));
 }
 
 }  // namespace

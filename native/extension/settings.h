@@ -18,8 +18,9 @@ struct Settings {
   Rules rules;
   uint64_t packing_limit = 0;  // files larger than this are passed, not packed
   bool hashes_big_files = true;
-  std::string app_info;  // for the app's own code
-  uint8_t app_call = 0;  // of an app call
+  bool is_incremental = false;  // said by Start's kind
+  std::string app_info;         // for the app's own code
+  uint8_t app_call = 0;         // of an app call
   // The app's on the device where the data comes from.
   int64_t version_code = 0;
   std::string version_name;

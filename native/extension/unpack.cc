@@ -61,6 +61,20 @@ Result<void> set_node_metadata(BorrowedFd staging, const Entry& entry) {
   return {};
 }
 
+// The same for a descriptor opened with O_PATH, on which fchmod(2) does not work.
+Result<void> set_path_metadata(BorrowedFd file, const Entry& entry, bool is_link) {
+  if (::fchownat(file.get(), "", static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid),
+                 AT_EMPTY_PATH) != 0) {
+    return errno_failure("owner");
+  }
+  const std::string self = "/proc/self/fd/" + std::to_string(file.get());
+  if (!is_link && ::chmod(self.c_str(), entry.mode) != 0) return errno_failure("mode");
+  if (::utimensat(file.get(), "", times_of(entry).data(), AT_EMPTY_PATH) != 0) {
+    return errno_failure("times");
+  }
+  return {};
+}
+
 Result<void> check_path(const std::string& path) {
   const bool inner = is_inner_path(path);
   if (!inner || path == kStaging || path.starts_with(std::string(kStaging) + "/")) {
@@ -98,7 +112,10 @@ Result<void> Unpacker::put(const Entry& entry, TarReader& reader) {
   ++entries_;
   if (entry.type == EntryType::kDirectory) return named(put_directory(entry), entry);
   if (auto fits = check_path(entry.path); !fits) return fits;
-  if (entry.type == EntryType::kHardLink) return put_link(entry);
+  if (entry.type == EntryType::kHardLink) {
+    links_.push_back(entry);
+    return {};
+  }
   auto staged = entry.type == EntryType::kFile ? make_staged(entry, reader) : make_node(entry);
   if (!staged) return named(std::move(staged), entry);
   return named(move_into_place(entry.path), entry);
@@ -155,6 +172,32 @@ Result<void> Unpacker::make_node(const Entry& entry) {
   }
   if (made != 0) return errno_failure("create");
   return set_node_metadata(staging_.borrow(), entry);
+}
+
+Result<void> Unpacker::put_links() {
+  for (const auto& link : links_) {
+    if (auto put = put_link(link); !put) return put;
+  }
+  links_.clear();
+  return {};
+}
+
+Result<void> Unpacker::settle(const Entry& entry) {
+  if (entry.type == EntryType::kDirectory) {
+    directories_[entry.path] = entry;
+    return {};
+  }
+  if (auto fits = check_path(entry.path); !fits) return fits;
+  auto file = open_beneath(sandbox_, entry.path, O_PATH | O_NOFOLLOW);
+  if (!file) return named(failure(file.error()), entry);
+  struct stat found{};
+  if (::fstat(file->get(), &found) != 0) return named(errno_failure("look at it"), entry);
+  const bool has_mode = S_ISLNK(found.st_mode) || (found.st_mode & 07777U) == entry.mode;
+  const bool has_owner = found.st_uid == entry.uid && found.st_gid == entry.gid;
+  const bool has_time = found.st_mtim.tv_sec == entry.mtime.seconds &&
+                        found.st_mtim.tv_nsec == entry.mtime.nanoseconds;
+  if (has_mode && has_owner && has_time) return {};
+  return named(set_path_metadata(file->borrow(), entry, S_ISLNK(found.st_mode)), entry);
 }
 
 Result<void> Unpacker::put_link(const Entry& entry) {

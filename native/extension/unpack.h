@@ -20,7 +20,8 @@ class Unpacker {
   // Makes the staging directory `.backup/restore`, empty.
   [[nodiscard]] static Result<Unpacker> make(BorrowedFd sandbox);
 
-  // Puts the reader's current entry, whose header is `entry`, into its place.
+  // Puts the reader's current entry, whose header is `entry`, into its place; a hard link only with
+  // put_links().
   [[nodiscard]] Result<void> put(const Entry& entry, TarReader& reader);
 
   // Gives the unnamed `file`, which nobody can write any more, its name, owner, mode and times.
@@ -28,6 +29,13 @@ class Unpacker {
 
   // Puts a hard link to `entry.link_target`, which is in the sandbox.
   [[nodiscard]] Result<void> put_link(const Entry& entry);
+
+  // Puts the hard links that put() has seen, now that what they lead to is in its place.
+  [[nodiscard]] Result<void> put_links();
+
+  // Gives what is at `entry.path` the entry's owner, mode and time where they differ; a directory
+  // with finish().
+  [[nodiscard]] Result<void> settle(const Entry& entry);
 
   // Removes the staging directory and sets the directories' owner, mode and times, the deepest
   // first: nothing may be put afterwards.
@@ -51,6 +59,7 @@ class Unpacker {
   std::string parent_path_;
   UniqueFd parent_;
   std::map<std::string, Entry> directories_;
+  std::vector<Entry> links_;
   Copier copier_;
   uint64_t entries_ = 0;
 };

@@ -1,0 +1,53 @@
+// What an incremental backup knows of the last one, and what it leaves for the next.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+#include "native/manifest/change.h"
+#include "native/manifest/manifest_writer.h"
+#include "native/manifest/merge_join.h"
+
+namespace backupkit {
+
+// The old manifest beside the walk, and the new one. Rows are asked for and added in walk order.
+// Not thread-safe.
+class History {
+ public:
+  // `old`: the last backup's complete manifest, or none; its position is not used. One that is
+  // torn, damaged or no manifest at all counts as none, and why_full() says so. The new manifest is
+  // an unnamed file on the file system of `sandbox`.
+  [[nodiscard]] static Result<std::unique_ptr<History>> open(BorrowedFd sandbox, UniqueFd old);
+
+  // Why nothing can be left out; "" where there is a manifest to compare with.
+  [[nodiscard]] const std::string& why_full() const { return why_full_; }
+
+  // When the walk began: call it before.
+  [[nodiscard]] Timestamp scan_start() const { return scan_start_; }
+
+  // The row that `path` had in the last backup.
+  [[nodiscard]] Result<std::optional<ManifestRow>> match(const std::string& path);
+
+  [[nodiscard]] Result<void> add(const ManifestRow& row) { return writer_.add(row); }
+
+  // The complete new manifest, read-only. Nothing may be added afterwards.
+  [[nodiscard]] Result<UniqueFd> finish();
+
+ private:
+  History(UniqueFd old, UniqueFd file)
+      : old_(std::move(old)), file_(std::move(file)), writer_(file_.borrow()) {}
+
+  [[nodiscard]] Result<void> open_old();
+
+  UniqueFd old_;
+  UniqueFd file_;
+  ManifestWriter writer_;
+  std::optional<MergeJoin> join_;
+  std::string why_full_;
+  Timestamp scan_start_;
+};
+
+}  // namespace backupkit

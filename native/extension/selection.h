@@ -1,0 +1,43 @@
+// Which entries of the files that were handed over belong to a restore: what their manifests list.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+
+namespace backupkit {
+
+// Without any manifest everything belongs. Holds eight bytes for each row. A manifest is read from
+// offset 0; its Errors are kUnpackFailed and say what is wrong with it.
+class Selection {
+ public:
+  // Takes of the file `uri` what `manifest` lists; an empty one lists everything.
+  [[nodiscard]] Result<void> read_own(const std::string& uri, BorrowedFd manifest);
+
+  // Takes of every file what the complete manifest says is in it, and nothing else. An empty one,
+  // or one of version 1, which does not say that, changes nothing.
+  [[nodiscard]] Result<void> read_complete(BorrowedFd manifest);
+
+  // Whether read_complete() found a manifest that says it.
+  [[nodiscard]] bool is_complete() const { return complete_; }
+
+  // The files that the complete manifest needs, with the first path in each.
+  [[nodiscard]] const std::map<std::string, std::string>& needed() const { return needed_; }
+
+  // `path` as an archive has it: a directory's may end with a slash.
+  [[nodiscard]] bool takes(const std::string& uri, std::string_view path) const;
+
+ private:
+  using Hashes = std::vector<uint64_t>;  // of paths, sorted
+
+  std::map<std::string, Hashes> listed_;  // by file
+  std::map<std::string, std::string> needed_;
+  bool complete_ = false;
+};
+
+}  // namespace backupkit
