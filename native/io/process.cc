@@ -150,4 +150,9 @@ void kill_child(const Child& child) {
   (void)::syscall(SYS_pidfd_send_signal, child.pidfd.get(), SIGKILL, nullptr, 0);
 }
 
+void kill_group(const Child& child) {
+  // While it is not reaped, the number is no other group's. ESRCH as above.
+  if (child.pidfd.is_open()) (void)::kill(-child.pid, SIGKILL);
+}
+
 }  // namespace backupkit

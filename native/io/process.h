@@ -41,4 +41,7 @@ struct SpawnOptions {
 // Sends SIGKILL, if it has not been reaped. Cannot hit another process that got the same pid.
 void kill_child(const Child& child);
 
+// The same to every process of its group: what it started goes with it, as far as it did not leave.
+void kill_group(const Child& child);
+
 }  // namespace backupkit

@@ -37,10 +37,10 @@ class HookProcess {
   [[nodiscard]] Result<UniqueFd> channel() const;
 
   // Nobody else speaks to it any more. Sends `last_request`, if it is not empty, ends its input,
-  // and kills it if it has not ended after five seconds.
+  // and kills it, with what it has started, if it has not ended after five seconds.
   void finish(const std::string& last_request);
 
-  void kill() { kill_child(child_); }
+  void kill() { kill_group(child_); }
 
  private:
   HookProcess(Loop& loop, std::function<void()> exit) : loop_(loop), exit_(std::move(exit)) {}

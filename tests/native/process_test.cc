@@ -101,6 +101,21 @@ TEST_F(Process, child_has_its_own_process_group) {
   kill_child(child);
 }
 
+TEST_F(Process, kill_group_ends_what_the_child_has_started) {
+  auto ends = seqpacket_pair().value();
+  auto child = spawn("/bin/sh", {"-c", "sleep 600 & echo started >&3; wait"}, ends.second.borrow());
+  ends.second.reset();
+  Incoming incoming;
+  ASSERT_EQ(receive_message(ends.first.borrow(), incoming).value(), Receipt::kMessage);
+  kill_group(*child);
+  EXPECT_EQ(reap(*child).value(), 128 + SIGKILL);
+  // The sleep has the channel, too: it ends when both have.
+  pollfd ended{ends.first.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&ended, 1, 10000), 1);
+  EXPECT_EQ(receive_message(ends.first.borrow(), incoming).value(), Receipt::kEnd);
+  kill_group(*child);
+}
+
 TEST_F(Process, pidfd_tells_the_end_and_reap_the_code) {
   const auto ends = seqpacket_pair().value();
   auto child = spawn("/bin/sh", {"-c", "exit 7"}, ends.second.borrow()).value();
