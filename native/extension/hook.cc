@@ -11,6 +11,7 @@ namespace backupkit {
 namespace {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 constexpr auto kProgressEvery = std::chrono::seconds(5);
 constexpr auto kProgressTime = std::chrono::seconds(1);
@@ -46,11 +47,11 @@ Result<std::string> Hook::on_backup(const Settings& settings) {
     auto text = call("onBackupEx", {{"info", settings.app_info}});
     if (!text || !text->empty()) return text;
   }
-  return knows("onBackup") ? call("onBackup", json::object()) : Result<std::string>("");
+  return knows("onBackup") ? call("onBackup", ordered_json::object()) : Result<std::string>("");
 }
 
 Result<std::string> Hook::on_restore(const Settings& settings) {
-  const json version = {{"code", settings.version_code}, {"name", settings.version_name}};
+  const ordered_json version = {{"code", settings.version_code}, {"name", settings.version_name}};
   if (knows("onRestoreEx")) {
     auto text = call("onRestoreEx", {{"version", version}, {"info", settings.app_info}});
     if (!text || !text->empty()) return text;
@@ -64,11 +65,12 @@ Result<std::string> Hook::answer(AppCall which, const std::string& info) {
                                     ? "getBackupCompatibilityInfo"
                                     : "getRestoreCompatibilityInfo";
   if (!knows(name)) return "";
-  return call(name, which == AppCall::kBackupInfo ? json::object() : json{{"info", info}});
+  if (which == AppCall::kBackupInfo) return call(name, ordered_json::object());
+  return call(name, {{"info", info}});
 }
 
 // Asks, and asks for progress meanwhile, until there is an answer.
-Result<std::string> Hook::call(std::string_view name, const json& arguments) {
+Result<std::string> Hook::call(std::string_view name, const ordered_json& arguments) {
   if (auto told = link_->app_progress("app " + std::string(name), ""); !told) {
     return failure(told.error());
   }
@@ -109,7 +111,7 @@ Result<void> Hook::poll_progress(Polling& polling) {
     return {};
   }
   polling.next = now + (polling.first ? kFirstProgressTime : kProgressTime);
-  auto id = ask("onProcess", json::object());
+  auto id = ask("onProcess", ordered_json::object());
   if (!id) return failure(id.error());
   polling.id = *id;
   return {};
@@ -124,11 +126,11 @@ Result<void> Hook::take_progress(Polling& polling, const std::string& text) {
   return text.empty() ? Result<void>{} : link_->app_progress("app", text);
 }
 
-// A shell can read a request that begins with these two members.
-Result<uint64_t> Hook::ask(std::string_view name, const json& arguments) {
-  nlohmann::ordered_json request = {{"id", ++last_id_}, {"call", name}};
+// A shell can read a request whose members are in the order that HOOK.md says.
+Result<uint64_t> Hook::ask(std::string_view name, const ordered_json& arguments) {
+  ordered_json request = {{"id", ++last_id_}, {"call", name}};
   request.update(arguments);
-  const auto text = request.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const auto text = request.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   if (auto sent = send(text + "\n"); !sent) return failure(sent.error());
   return last_id_;
 }

@@ -47,8 +47,10 @@ class Hook {
 
   Hook(UniqueFd channel, Link& link) : channel_(std::move(channel)), link_(&link) {}
 
-  [[nodiscard]] Result<std::string> call(std::string_view name, const nlohmann::json& arguments);
-  [[nodiscard]] Result<uint64_t> ask(std::string_view name, const nlohmann::json& arguments);
+  [[nodiscard]] Result<std::string> call(std::string_view name,
+                                         const nlohmann::ordered_json& arguments);
+  [[nodiscard]] Result<uint64_t> ask(std::string_view name,
+                                     const nlohmann::ordered_json& arguments);
   [[nodiscard]] Result<void> send(const std::string& text);
   [[nodiscard]] Result<void> poll_progress(Polling& polling);
   [[nodiscard]] Result<void> take_progress(Polling& polling, const std::string& text);

@@ -1,14 +1,19 @@
 package org.backupkit;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import java.util.Random;
 
 /** A device root in a test's directory. */
 public final class Device {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   private final Path root;
 
   /** Makes one. */
@@ -32,6 +37,14 @@ public final class Device {
         """
             .formatted(name, name));
     return Files.createDirectories(root.resolve("data").resolve(name));
+  }
+
+  /** Gives a bundle that was added a hook program. */
+  public void setHook(String name, List<String> command) throws IOException {
+    Path file = root.resolve("etc/backupkit/bundles").resolve(name + ".json");
+    ObjectNode bundle = (ObjectNode) JSON.readTree(file.toFile());
+    command.forEach(bundle.putObject("extension").putArray("command")::add);
+    JSON.writeValue(file.toFile(), bundle);
   }
 
   /** Writes the service's settings. */
