@@ -36,6 +36,7 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
     if (error.code == Code::kNotAdded) error.code = Code::kInvalidArgument;
     return failure(std::move(error));
   }
+  if (call == AppCall::kCleanTemp) found->hook.clear();  // the extension's own work
   std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
   const json settings = {
       {"name", bundle}, {"appCall", static_cast<int>(call)}, {"appInfo", std::move(argument)}};

@@ -121,6 +121,19 @@ class AppHookTest {
   }
 
   @Test
+  void cleaningUpDoesNotStartTheProgram() throws Exception {
+    ShellHook hook = ShellHook.add(device, APP, ": >'" + directory + "/started'", Map.of());
+    Files.createDirectories(sandbox.resolve(".backup/torso"));
+    try (BackupService service = BackupService.embedded(device.root());
+        SessionBackup session = new SessionBackup(service, new Journal())) {
+      assertTrue(session.cleanBundleTempDir(APP).get());
+    }
+    assertFalse(Files.exists(sandbox.resolve(".backup/torso")));
+    assertFalse(Files.exists(directory.resolve("started")));
+    assertEquals(List.of(), hook.requests());
+  }
+
+  @Test
   void onBackupEx_getsTheInfoAndItsReportComesFirstAndVerbatim() throws Exception {
     String report = "{ \\\"mine\\\" :  1 }";
     ShellHook hook =
