@@ -90,7 +90,8 @@ Result<std::string> Hook::call(std::string_view name, const ordered_json& argume
     if (!answer.is_object()) return threw("said what is not a JSON object");
     const auto to = answer.value("id", json());
     if (to == *id) return text_of(answer);
-    if (!polling.id || to != *polling.id) continue;  // an answer that was given up
+    if (!was_asked(to)) return threw("said what is no answer to anything that it was asked");
+    if (!polling.id || to != *polling.id) continue;  // given up meanwhile
     auto text = text_of(answer);
     if (!text) return text;
     if (auto taken = take_progress(polling, *text); !taken) return failure(taken.error());
@@ -177,6 +178,10 @@ Result<std::optional<std::string>> Hook::line(Clock::time_point until) {
       if (!*ready && Clock::now() >= until) return std::nullopt;
     }
   }
+}
+
+bool Hook::was_asked(const json& id) const {
+  return id.is_number_unsigned() && id > 0U && id <= last_id_;
 }
 
 Result<std::string> Hook::text_of(const json& answer) const {

@@ -55,6 +55,7 @@ class Hook {
   [[nodiscard]] Result<void> poll_progress(Polling& polling);
   [[nodiscard]] Result<void> take_progress(Polling& polling, const std::string& text);
   [[nodiscard]] Result<std::optional<std::string>> line(Clock::time_point until);
+  [[nodiscard]] bool was_asked(const nlohmann::json& id) const;
   [[nodiscard]] Result<std::string> text_of(const nlohmann::json& answer) const;
 
   UniqueFd channel_;

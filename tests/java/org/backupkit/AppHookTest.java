@@ -236,6 +236,8 @@ class AppHookTest {
         Arguments.of("an error", "answer '\"error\":\"the shelf is locked\"'", "shelf is locked"),
         Arguments.of("no JSON", "echo garbage", "not a JSON object"),
         Arguments.of("no object", "echo 17", "not a JSON object"),
+        Arguments.of("an answer to nothing", "echo '{\"id\":77,\"result\":\"\"}'", "no answer"),
+        Arguments.of("no id", "echo '{\"result\":\"\"}'", "no answer"),
         Arguments.of("no text", "answer '\"result\":5'", "not a text"),
         Arguments.of("an exit", "exit 0", "ended"),
         Arguments.of("a crash", "kill -KILL $$", "ended"),
