@@ -180,11 +180,7 @@ void Job::on_exit(int status) {
         Error{Code::kExtensionDied, 0,
               "the extension of '" + name() + "' died (status " + std::to_string(status) + ")"};
   }
-  if (aborted_) {
-    outbox_.clear();
-    sent_.clear();
-    refused_.clear();
-  }
+  if (aborted_) forget_files();
   if (process_.hook) {
     const nlohmann::ordered_json request = {
         {"id", 0},
@@ -354,7 +350,8 @@ bool Job::update_rate(uint32_t files_per_second) {
 }
 
 bool Job::cancel(Error error) {
-  if (published_ || !completing_.empty()) return false;
+  if (aborted_) return error_->code == error.code;
+  if (published_ || !completing_.empty() || has_result()) return false;
   stop(std::move(error));
   return true;
 }
@@ -372,6 +369,7 @@ void Job::watch_deadline() {
 
 void Job::on_deadline() {
   deadline_timer_ = 0;
+  if (has_result()) return;
   if (!deadline_->is_over(Clock::now(), BootClock::now())) return watch_deadline();
   stop(time_out());
 }
@@ -380,30 +378,37 @@ Error Job::time_out() const {
   std::string text = "bundle '" + name() + "' ";
   text += limit_ ? "reached its time limit of " + std::to_string(limit_->count()) + " ms"
                  : "made no progress";
-  const bool waits = !sent_.empty() && (done_ || sent_.size() >= context_.window);
-  text += " in phase '" + (waits ? std::string("send") : stage_) + "'";
+  // What waits here waits for the client, and so does an extension that has no credit left.
+  const bool sends = !outbox_.empty() || sent_.size() >= context_.window;
+  text += " in phase '" + (sends ? std::string("send") : stage_) + "'";
   if (!path_.empty()) text += " at '" + path_ + "'";
   text += ", idle for " + seconds_text(deadline_->idle(Clock::now()));
-  if (waits) text += "; the client has not taken " + std::to_string(sent_.size()) + " files";
+  if (!sent_.empty())
+    text += "; files that the client has not taken: " + std::to_string(sent_.size());
   return {Code::kTimedOut, 0, text};
 }
 
 // Ends the bundle with `error`; the rest happens when its processes are gone.
 void Job::stop(Error error) {
-  if (phase_ != Phase::kRunning || aborted_) return;
+  if (phase_ != Phase::kRunning || aborted_ || has_result()) return;
   aborted_ = true;
   error_ = std::move(error);
-  if (process_.extension) {
-    process_.extension->kill();
-  } else {
-    on_exit(0);
-  }
+  if (process_.extension) return process_.extension->kill();
+  forget_files();
+  finish_if_done();
 }
 
+void Job::forget_files() {
+  outbox_.clear();
+  sent_.clear();
+  refused_.clear();
+}
+
+// Nothing changes how it ends; only its hook program may still be at work, which has its own time.
+bool Job::has_result() const { return exited_ && outbox_.empty() && sent_.empty(); }
+
 void Job::finish_if_done() {
-  if (phase_ != Phase::kRunning || !exited_ || process_.hook) return;
-  if (!aborted_ && (!outbox_.empty() || !sent_.empty())) return;
-  tell_end();
+  if (phase_ == Phase::kRunning && has_result() && !process_.hook) tell_end();
 }
 
 void Job::tell_end() {

@@ -70,7 +70,8 @@ class Job {
   [[nodiscard]] bool update_timer(std::chrono::milliseconds limit);
   [[nodiscard]] bool update_rate(uint32_t files_per_second);
 
-  // Ends it with `error`. A restore that is being applied is finished first: then false.
+  // Ends it with `error`. False where it ends with another result: a restore that is being applied
+  // is finished first, and one that has its result keeps it.
   bool cancel(Error error);
 
   static constexpr unsigned kSequenceBits = 40;  // a file's number; above them its job's
@@ -108,6 +109,8 @@ class Job {
   void on_deadline();
   [[nodiscard]] Error time_out() const;
   void stop(Error error);
+  void forget_files();
+  [[nodiscard]] bool has_result() const;
   void finish_if_done();
   void tell_end();
 

@@ -48,7 +48,7 @@ class ExtensionDeathTest {
         SessionBackup session = new SessionBackup(service, holder)) {
       session.appendBundles(BUNDLES).get();
       assertTrue(holder.held.await(30, TimeUnit.SECONDS), "no file of the victim came");
-      ProcessHandle victim = extensionOf(service, device.root().resolve("data").resolve(VICTIM));
+      ProcessHandle victim = Extensions.of(service, device.root().resolve("data").resolve(VICTIM));
       assertTrue(victim.destroyForcibly(), "kill -9");
       victim.onExit().get(30, TimeUnit.SECONDS);
       holder.goOn.countDown();
@@ -76,29 +76,6 @@ class ExtensionDeathTest {
 
   private static long count(List<String> events, String event) {
     return events.stream().filter(event::equals).count();
-  }
-
-  /** The one child of the service that has a bundle's sandbox open. */
-  private static ProcessHandle extensionOf(BackupService service, Path sandbox) throws IOException {
-    long pid = service.servicePid();
-    String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
-    for (String child : children.strip().split(" ")) {
-      if (hasOpen(child, sandbox)) {
-        return ProcessHandle.of(Long.parseLong(child)).orElseThrow();
-      }
-    }
-    throw new AssertionError("none of \"" + children + "\" has " + sandbox + " open");
-  }
-
-  private static boolean hasOpen(String pid, Path file) throws IOException {
-    try (var descriptors = Files.list(Path.of("/proc", pid, "fd"))) {
-      for (Path descriptor : descriptors.toList()) {
-        if (Files.exists(descriptor) && Files.isSameFile(descriptor, file)) {
-          return true;
-        }
-      }
-    }
-    return false;
   }
 
   /** Does not return from the victim's first file until it may. */

@@ -1,0 +1,44 @@
+package org.backupkit;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** Finds the processes that work for a service. */
+final class Extensions {
+  private Extensions() {}
+
+  /** The one child that the service has. */
+  static ProcessHandle only(BackupService service) {
+    List<ProcessHandle> children =
+        ProcessHandle.of(service.servicePid()).orElseThrow().children().toList();
+    if (children.size() != 1) {
+      throw new AssertionError("the service has the children " + children);
+    }
+    return children.get(0);
+  }
+
+  /** The one child of the service that has a bundle's sandbox open. */
+  static ProcessHandle of(BackupService service, Path sandbox) throws IOException {
+    long pid = service.servicePid();
+    String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
+    for (String child : children.strip().split(" ")) {
+      if (hasOpen(child, sandbox)) {
+        return ProcessHandle.of(Long.parseLong(child)).orElseThrow();
+      }
+    }
+    throw new AssertionError("none of \"" + children + "\" has " + sandbox + " open");
+  }
+
+  private static boolean hasOpen(String pid, Path file) throws IOException {
+    try (var descriptors = Files.list(Path.of("/proc", pid, "fd"))) {
+      for (Path descriptor : descriptors.toList()) {
+        if (Files.exists(descriptor) && Files.isSameFile(descriptor, file)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+}
