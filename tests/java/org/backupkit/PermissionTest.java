@@ -1,7 +1,6 @@
 package org.backupkit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,8 +12,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import org.backupkit.internal.NativeLibrary;
 import org.backupkit.store.BackupReport;
 import org.backupkit.store.Progress;
 import org.backupkit.store.RestoreReport;
@@ -106,20 +103,8 @@ class PermissionTest {
   /** What a client of another user is told by a service on a socket. */
   private String answerToNobody() throws Exception {
     Tool.need("setpriv", "cp");
-    Path socket = directory.resolve("service.sock");
-    Process service =
-        new ProcessBuilder(
-                NativeLibrary.backupd().toString(),
-                "--root",
-                device.root().toString(),
-                "--socket",
-                socket.toString())
-            .inheritIO()
-            .start();
-    try {
-      while (!Files.exists(socket)) {
-        assertFalse(service.waitFor(10, TimeUnit.MILLISECONDS), "the service ended");
-      }
+    try (ServiceProcess service =
+        ServiceProcess.start(device.root(), directory.resolve("service.sock"))) {
       return Tool.succeed(
           "setpriv",
           "--reuid=" + NOBODY,
@@ -130,10 +115,7 @@ class PermissionTest {
           "-cp",
           readableClassPath(),
           Client.class.getName(),
-          socket.toString());
-    } finally {
-      service.destroy();
-      assertTrue(service.waitFor(30, TimeUnit.SECONDS), "the service does not end");
+          service.socket().toString());
     }
   }
 

@@ -1,0 +1,68 @@
+package org.backupkit;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.backupkit.internal.NativeLibrary;
+
+/** A service of its own on a socket. Closing it ends it as an administrator would. */
+final class ServiceProcess implements AutoCloseable {
+  private final Process process;
+  private final Path socket;
+
+  private ServiceProcess(Process process, Path socket) {
+    this.process = process;
+    this.socket = socket;
+  }
+
+  /** Starts one and waits until it can be connected to; {@code prefix} is what starts it. */
+  static ServiceProcess start(Path root, Path socket, String... prefix)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of(prefix));
+    String backupd = NativeLibrary.backupd().toString();
+    command.addAll(List.of(backupd, "--root", root.toString(), "--socket", socket.toString()));
+    Process process =
+        new ProcessBuilder(command).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+    while (!answers(socket)) {
+      assertFalse(process.waitFor(10, TimeUnit.MILLISECONDS), "the service ended");
+    }
+    return new ServiceProcess(process, socket);
+  }
+
+  private static boolean answers(Path socket) {
+    try (BackupService service = BackupService.connect(socket)) {
+      return service.isAlive();
+    } catch (BackupException e) {
+      return false;
+    }
+  }
+
+  Path socket() {
+    return socket;
+  }
+
+  BackupService connect() throws BackupException {
+    return BackupService.connect(socket);
+  }
+
+  /** Sends it a signal, such as HUP. */
+  void signal(String name) throws IOException, InterruptedException {
+    Tool.succeed("sh", "-c", "kill -" + name + " " + process.pid());
+  }
+
+  /** What it logs, line by line as it comes. */
+  BufferedReader log() {
+    return process.errorReader();
+  }
+
+  @Override
+  public void close() {
+    process.destroy();
+    process.onExit().orTimeout(30, TimeUnit.SECONDS).join();
+  }
+}
