@@ -3,13 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
+#include "native/service/json_lines.h"
 
 namespace backupkit {
 namespace {
@@ -22,32 +21,31 @@ constexpr size_t kMaxBytes = 1U << 20;
 // Takes the values out of the file's text; keeps the first thing that is wrong, with its line.
 class SettingsReader {
  public:
-  explicit SettingsReader(std::string_view text) : text_(text) {}
+  explicit SettingsReader(JsonLines file) : file_(std::move(file)), json_(file_.root()) {}
 
   Result<ServiceSettings> read();
 
  private:
+  using Path = JsonLines::Path;
+
   void read_callers(const json& list);
-  void read_caller(const json& caller, size_t index);
+  void read_caller(const json& caller, const std::string& index);
   void text(const char* key, std::string& target);
   template <typename T>
   void number(const char* key, uint64_t least, uint64_t most, T& target);
-  void refuse(std::string_view key, size_t index, std::string_view why);
-  [[nodiscard]] size_t line_of(std::string_view key, size_t index) const;
+  void refuse(const Path& where, std::string_view what);
 
-  std::string_view text_;
-  json json_;
+  JsonLines file_;
+  const json& json_;
   ServiceSettings settings_;
   std::string wrong_;
 };
 
 Result<ServiceSettings> SettingsReader::read() {
-  try {
-    json_ = json::parse(text_.begin(), text_.end(), nullptr, true, true);
-  } catch (const json::parse_error& error) {  // the only way to learn the line
-    return failure(Code::kInvalidArgument, error.what());
+  if (!json_.is_object()) {
+    refuse({}, "not a JSON object");
+    return failure(Code::kInvalidArgument, wrong_);
   }
-  if (!json_.is_object()) return failure(Code::kInvalidArgument, "line 1: not a JSON object");
   if (json_.contains("callers")) {
     read_callers(json_["callers"]);
   } else {
@@ -66,29 +64,31 @@ Result<ServiceSettings> SettingsReader::read() {
 }
 
 void SettingsReader::read_callers(const json& list) {
-  if (!list.is_array()) return refuse("callers", 0, "is not a list");
-  for (size_t i = 0; i < list.size(); ++i) read_caller(list[i], i);
+  if (!list.is_array()) return refuse({"callers"}, "callers is not a list");
+  for (size_t i = 0; i < list.size(); ++i) read_caller(list[i], std::to_string(i));
 }
 
-void SettingsReader::read_caller(const json& caller, size_t index) {
+void SettingsReader::read_caller(const json& caller, const std::string& index) {
   if (!caller.is_object() || !caller.contains("uid")) {
-    return refuse("callers", 0, "has an entry without a uid");
+    return refuse({"callers", index}, "callers has an entry without a uid");
   }
   if (!caller["uid"].is_number_unsigned() || caller["uid"] >= std::numeric_limits<uid_t>::max()) {
-    return refuse("uid", index, "is not a uid");
+    return refuse({"callers", index, "uid"}, "uid is not a uid");
   }
   ServiceSettings::Caller& rights = settings_.callers[caller["uid"].get<uid_t>()];
   for (const auto& [key, target] :
        {std::pair{"backup", &rights.backup}, {"system", &rights.system}}) {
     if (!caller.contains(key)) continue;
-    if (!caller[key].is_boolean()) return refuse(key, index, "is not true or false");
+    if (!caller[key].is_boolean()) {
+      return refuse({"callers", index, key}, std::string(key) + " is not true or false");
+    }
     *target = caller[key].get<bool>();
   }
 }
 
 void SettingsReader::text(const char* key, std::string& target) {
   if (!json_.contains(key)) return;
-  if (!json_[key].is_string()) return refuse(key, 0, "is not a text");
+  if (!json_[key].is_string()) return refuse({key}, std::string(key) + " is not a text");
   target = json_[key].get<std::string>();
 }
 
@@ -97,25 +97,16 @@ void SettingsReader::number(const char* key, uint64_t least, uint64_t most, T& t
   if (!json_.contains(key)) return;
   const auto& value = json_[key];
   if (!value.is_number_unsigned() || value < least || value > most) {
-    return refuse(key, 0,
-                  "is not a number from " + std::to_string(least) + " to " + std::to_string(most));
+    return refuse({key}, std::string(key) + " is not a number from " + std::to_string(least) +
+                             " to " + std::to_string(most));
   }
   target = value.get<T>();
 }
 
-void SettingsReader::refuse(std::string_view key, size_t index, std::string_view why) {
-  if (!wrong_.empty()) return;
-  wrong_ = "line " + std::to_string(line_of(key, index)) + ": " + std::string(key) + " " +
-           std::string(why);
-}
-
-// The line of the key's occurrence number `index`; the parser keeps no positions.
-size_t SettingsReader::line_of(std::string_view key, size_t index) const {
-  const std::string quoted = "\"" + std::string(key) + "\"";
-  size_t at = text_.find(quoted);
-  for (; index > 0 && at != std::string_view::npos; --index) at = text_.find(quoted, at + 1);
-  const auto before = text_.substr(0, std::min(at, text_.size()));
-  return 1 + static_cast<size_t>(std::ranges::count(before, '\n'));
+void SettingsReader::refuse(const Path& where, std::string_view what) {
+  if (wrong_.empty()) {
+    wrong_ = "line " + std::to_string(file_.line_of(where)) + ": " + std::string(what);
+  }
 }
 
 }  // namespace
@@ -129,7 +120,9 @@ Result<ServiceSettings> ServiceSettings::read(BorrowedFd root) {
     if (!bytes) return failure(bytes.error().in(kPath));
     text.assign(bytes->begin(), bytes->end());
   }
-  auto settings = SettingsReader(text).read();
+  auto parsed = JsonLines::parse(text);
+  if (!parsed) return failure(parsed.error().in(kPath));
+  auto settings = SettingsReader(std::move(*parsed)).read();
   if (!settings) return failure(settings.error().in(kPath));
   return settings;
 }

@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SendRateBench {
   private static final String BUNDLE = "com.example.bench";
-  private static final long WHOLE = 10_000_000_000L;
-  private static final long SLICE = 100_000_000L;
+  private static final long SECOND = 1_000_000_000;
+  private static final int BEFORE = 3; // files that may have left at the first rate
 
   private SendRateBench() {}
 
@@ -46,6 +46,7 @@ public final class SendRateBench {
 
   private static void print(int rate, List<Long> times) {
     int depth = Math.max(1, rate / 20);
+    List<Long> since = times.subList(BEFORE, times.size());
     // What was under way at the first rate, and the bucket that was full, are over.
     int first = times.size() - 10 * rate - 1;
     double seconds = (times.get(times.size() - 1) - times.get(first)) / 1e9;
@@ -55,9 +56,9 @@ public final class SendRateBench {
         rate,
         kept,
         100 * (kept / rate - 1),
-        most(times, SLICE),
+        most(since, SECOND / 10),
         rate / 10.0 + depth,
-        most(times, WHOLE / 10),
+        most(since, SECOND),
         rate + depth);
   }
 
