@@ -138,9 +138,15 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
   item.fds = std::move(frame.fds);
   if (!reader.done() || item.sequence >> kSequenceBits != 0) return false;
   if (item.fds.empty() && !item.error && !item.lost) return false;
+  const auto is_lost = [](const Item& other) { return other.is_file && other.lost; };
   const auto waits = std::ranges::find_if(outbox_, [&](const Item& other) {
-    return other.is_file && other.lost && other.sequence == item.sequence;
+    return is_lost(other) && other.sequence == item.sequence;
   });
+  // One behind a lost one cannot leave before it, and would take the room that it waits for.
+  if (std::find_if(outbox_.begin(), waits, is_lost) != waits) {
+    item.lost = true;
+    item.fds.clear();
+  }
   if (waits != outbox_.end()) {
     *waits = std::move(item);
   } else {
