@@ -1,17 +1,15 @@
 #include "backupkit/client.h"
 
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "native/base/syscall.h"
 #include "native/io/process.h"
 #include "native/io/tmpfile.h"
 #include "native/io/unix_socket.h"
-#include "native/protocol/wire.h"
+#include "native/protocol/channel.h"
 
 namespace backupkit {
 namespace {
@@ -49,13 +47,6 @@ Result<UniqueFd> sealed_copy(BorrowedFd file, const char* what) {
   auto bytes = read_file(file, kMaxCopied);
   if (!bytes) return failure(Code::kInvalidArgument, bytes.error().in(what).message());
   return sealed_memfd(what, *bytes);
-}
-
-// As many files at a time as leave room for the program's own descriptors.
-uint32_t window() {
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 1;
-  return static_cast<uint32_t>(std::clamp<rlim_t>(files.rlim_cur / 8, 1, kMaxWindow));
 }
 
 FrameBuilder request_frame(FrameType type, uint32_t request) {
@@ -104,7 +95,8 @@ Result<std::unique_ptr<Client>> Client::embed(const std::string& backupd, const 
 }
 
 Result<void> Client::greet() {
-  auto hello = FrameBuilder(FrameType::kHello).number(kWireVersion).number(window()).build();
+  auto hello =
+      FrameBuilder(FrameType::kHello).number(kWireVersion).number(affordable_window()).build();
   // A service that refused has closed already; its reason is still to be read.
   auto sent = send_frame(sending_, socket_.borrow(), hello);
   auto batch = await();

@@ -1,5 +1,9 @@
 #include "native/protocol/channel.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
+
 namespace backupkit {
 namespace {
 
@@ -11,6 +15,13 @@ Result<Sent> send_frame(BorrowedFd socket, const Frame& frame) {
 }
 
 }  // namespace
+
+uint32_t affordable_window() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 1;
+  // A file of a restore has two descriptors, and whoever passes it on has both twice.
+  return static_cast<uint32_t>(std::clamp<rlim_t>(files.rlim_cur / 8, 1, kMaxWindow));
+}
 
 Result<void> Channel::queue(Frame frame) {
   if (queued_.size() >= kMaxQueued) {

@@ -9,6 +9,9 @@
 
 namespace backupkit {
 
+// How many files may be under way to this process: as many as leave room for its own descriptors.
+[[nodiscard]] uint32_t affordable_window();
+
 // One end of a conversation. Owns the socket. Not thread-safe.
 class Channel {
  public:

@@ -135,7 +135,7 @@ bool Server::greet(Client& client, ByteReader& reader) {
   const auto window = reader.get<uint32_t>();
   if (version != kWireVersion || !reader.done()) return false;
   client.greeted = true;
-  client.window = std::clamp(window, 1U, kMaxWindow);
+  client.window = std::clamp(window, 1U, affordable_window());
   client.peer->say(FrameBuilder(FrameType::kWelcome)
                        .number(kWireVersion)
                        .number(static_cast<int32_t>(::getpid()))

@@ -381,7 +381,7 @@ TEST_F(Flow, files_that_nobody_takes_leave_a_small_service_room_to_begin_bundles
     bundles.emplace_back(name);
     add_bundle(name, 40);
   }
-  start_as_nobody(52);
+  start_as_nobody(48);
   append(bundles);
   // The second and the third keep all that they may have under way, while others come and go.
   std::vector<Handed> held;
