@@ -32,6 +32,7 @@ final class Session implements Connection.Sink {
   private final AtomicBoolean appended = new AtomicBoolean();
   private final AtomicReference<@Nullable CompletableFuture<Event.Reply>> released =
       new AtomicReference<>();
+  private volatile boolean over; // the release has its outcome: nothing is told any more
 
   /**
    * Opens the session; blocks until the service has answered. A null executor means a thread of the
@@ -180,13 +181,20 @@ final class Session implements Connection.Sink {
     if (event instanceof Event.FileReady file) {
       executor.execute(new FileTask(file));
     } else {
-      executor.execute(() -> tell(event));
+      executor.execute(() -> unlessOver(() -> tell(event)));
+    }
+  }
+
+  // What waited for a slow executor meanwhile would surprise a caller who has closed everything.
+  private void unlessOver(Runnable telling) {
+    if (!over) {
+      telling.run();
     }
   }
 
   @Override
   public void died() {
-    executor.execute(callbacks::onBackupServiceDied);
+    executor.execute(() -> unlessOver(callbacks::onBackupServiceDied));
   }
 
   /** Hands a reply to a callback on an executor. */
@@ -243,6 +251,7 @@ final class Session implements Connection.Sink {
     mine.whenComplete((reply, error) -> executor.retire());
     Event.Reply nothingLeft = new Event.Reply(0, null, "", new int[0]);
     if (!connection.isAlive()) {
+      over = true;
       mine.complete(nothingLeft);
       return mine;
     }
@@ -250,6 +259,7 @@ final class Session implements Connection.Sink {
         .release(this)
         .whenComplete(
             (reply, error) -> {
+              over = true;
               if (error == null || connection.isClosed()) {
                 mine.complete(nothingLeft);
               } else {
@@ -285,6 +295,10 @@ final class Session implements Connection.Sink {
 
     @Override
     public void run() {
+      if (over) {
+        discard();
+        return;
+      }
       BackupFile file = null;
       try {
         if (event.error() != null || event.fds().length == 0) {

@@ -134,7 +134,7 @@ public final class SessionBackup implements AutoCloseable {
    * Ends the session; bundles still running are stopped, a restore that is committing is finished
    * first. Does not block. A second call gives the outcome of the first.
    *
-   * @return completes when the service has let go of the session
+   * @return completes when the service has let go of the session; no callback begins after that
    */
   public CompletableFuture<Void> release() {
     return session.release();
