@@ -44,10 +44,10 @@ class Job {
 
   [[nodiscard]] const std::string& name() const { return request_.name; }
   [[nodiscard]] const BundleRequest& request() const { return request_; }
+  [[nodiscard]] size_t index() const { return index_; }
   [[nodiscard]] size_t batch() const { return batch_; }
   [[nodiscard]] bool is_waiting() const { return phase_ == Phase::kWaiting; }
   [[nodiscard]] bool is_running() const { return phase_ == Phase::kRunning; }
-  [[nodiscard]] bool has_ended() const { return phase_ == Phase::kEnded; }
   [[nodiscard]] bool is_refused() const { return error_.has_value(); }
 
   // Before it starts: what it will work on, or why it will not begin. `version` is the app's on the

@@ -55,7 +55,7 @@ Result<void> Session::append(std::vector<BundleRequest> requests, std::string_vi
   for (auto& request : requests) {
     if (!seen.insert(request.name).second) continue;
     const size_t index = jobs_.size();
-    newest_[request.name] = index;
+    named_[request.name].push_back(index);
     waiting_.emplace(-int64_t{request.priority}, index);
     jobs_.push_back(std::make_unique<Job>(context_, std::move(request), index, batch));
     admit(*jobs_.back(), origins);
@@ -188,18 +188,27 @@ bool Session::update_rate(const std::string& bundle, uint32_t files_per_second) 
 }
 
 std::optional<Code> Session::cancel(const std::string& bundle) {
-  Job* job = find(bundle);
-  if (job == nullptr || job->has_ended()) return Code::kCancelNotFound;
-  const Error error{Code::kCancelled, 0, "bundle '" + bundle + "' was cancelled"};
-  if (job->is_running()) {
-    if (job->cancel(error)) return std::nullopt;
+  if (is_running(bundle)) {
+    const Error error{Code::kCancelled, 0, "bundle '" + bundle + "' was cancelled"};
+    if (find(bundle)->cancel(error)) return std::nullopt;
     return Code::kCancelNotFound;
   }
-  waiting_.erase({-int64_t{job->request().priority}, newest_[bundle]});
-  if (job->is_refused()) --refused_;
-  job->drop();
-  leave_batch(*job);
-  return Code::kCancelNotBegun;
+  const auto named = named_.find(bundle);
+  if (named == named_.end()) return Code::kCancelNotFound;
+  bool any = false;
+  for (const auto index : named->second) {
+    if (!jobs_[index]->is_waiting()) continue;
+    take_out(*jobs_[index]);
+    any = true;
+  }
+  return any ? Code::kCancelNotBegun : Code::kCancelNotFound;
+}
+
+void Session::take_out(Job& job) {
+  waiting_.erase({-int64_t{job.request().priority}, job.index()});
+  if (job.is_refused()) --refused_;
+  job.drop();
+  leave_batch(job);
 }
 
 void Session::release() {
@@ -219,11 +228,11 @@ void Session::tell(Frame frame) {
 
 // The job of that name which runs, else the one appended last.
 Job* Session::find(const std::string& bundle) {
-  for (const auto* index : {&running_, &newest_}) {
-    const auto found = index->find(bundle);
-    if (found != index->end()) return jobs_[found->second].get();
+  if (const auto found = running_.find(bundle); found != running_.end()) {
+    return jobs_[found->second].get();
   }
-  return nullptr;
+  const auto named = named_.find(bundle);
+  return named == named_.end() ? nullptr : jobs_[named->second.back()].get();
 }
 
 }  // namespace backupkit

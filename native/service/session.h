@@ -48,7 +48,8 @@ class Session {
   [[nodiscard]] bool update_timer(const std::string& bundle, std::chrono::milliseconds limit);
   [[nodiscard]] bool update_rate(const std::string& bundle, uint32_t files_per_second);
 
-  // std::nullopt: the bundle will end by it; else why not, as a code.
+  // std::nullopt: the bundle will end by it; else why not, as a code. Where none of that name runs,
+  // all of them that wait are taken out.
   [[nodiscard]] std::optional<Code> cancel(const std::string& bundle);
 
   // Stops what runs and says nothing any more; `ended` is called when all is gone, which may be
@@ -72,6 +73,7 @@ class Session {
   void schedule();
   void on_end(Job& job);
   void leave_batch(const Job& job);
+  void take_out(Job& job);
   void end_if_released();
   void tell(Frame frame);
   [[nodiscard]] Job* find(const std::string& bundle);
@@ -79,8 +81,8 @@ class Session {
   SessionKind kind_;
   Hooks hooks_;
   JobContext context_;
-  std::vector<std::unique_ptr<Job>> jobs_;             // in call order
-  std::map<std::string, size_t, std::less<>> newest_;  // the last appended job of each name
+  std::vector<std::unique_ptr<Job>> jobs_;                         // in call order
+  std::map<std::string, std::vector<size_t>, std::less<>> named_;  // in call order
   std::map<std::string, size_t, std::less<>> running_;
   std::set<std::pair<int64_t, size_t>> waiting_;  // priority, highest first, and place in jobs_
   size_t refused_ = 0;                            // those of them that will not run
