@@ -82,12 +82,6 @@ void Inquiry::limit(std::chrono::milliseconds time, std::optional<Error> error) 
   });
 }
 
-void Inquiry::abandon() {
-  done_ = [](const Result<Answer>&) {};
-  if (process_.extension) process_.extension->kill();
-  if (process_.hook) process_.hook->kill();
-}
-
 void Inquiry::on_frame(Frame frame) {
   ByteReader reader(frame.body);
   if (frame.type == FrameType::kFile && !frame.fds.empty()) {

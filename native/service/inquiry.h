@@ -38,15 +38,13 @@ class Inquiry {
                                                                  AppCall call,
                                                                  std::string argument);
 
+  // Kills what still works for it.
   ~Inquiry();
   Inquiry(const Inquiry&) = delete;
   Inquiry& operator=(const Inquiry&) = delete;
 
   // Who gets the answer; called once, when the processes are gone; it may destroy this.
   void then(Done done) { done_ = std::move(done); }
-
-  // Nobody wants the answer any more; ends as soon as its processes have.
-  void abandon();
 
  private:
   explicit Inquiry(Loop& loop) : loop_(loop) {}

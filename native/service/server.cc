@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxClients = 64;
 constexpr size_t kMaxInquiries = 16;  // of one client
+// Nothing tells when there is a descriptor for one more client.
+constexpr auto kAcceptAgain = std::chrono::milliseconds(20);
 
 constexpr std::array kKindNames = {"backup", "restore", "incremental backup"};
 
@@ -69,19 +71,35 @@ struct Server::Client {
 Server::Server(Loop& loop, BorrowedFd root, ServiceSettings settings, std::function<void()> idle)
     : loop_(loop), root_(root), settings_(std::move(settings)), idle_(std::move(idle)) {}
 
-Server::~Server() {
-  if (listener_.is_open()) loop_.forget(listener_.borrow());
-}
+Server::~Server() { close_listener(); }
 
 Result<void> Server::listen(UniqueFd listener) {
   listener_ = std::move(listener);
+  return watch_listener();
+}
+
+Result<void> Server::watch_listener() {
   return loop_.watch(listener_.borrow(), EPOLLIN, [this](uint32_t) { on_listener(); });
+}
+
+void Server::close_listener() {
+  loop_.cancel(accept_timer_);
+  if (!listener_.is_open()) return;
+  loop_.forget(listener_.borrow());
+  listener_.reset();
 }
 
 void Server::on_listener() {
   auto socket = accept_seqpacket(listener_.borrow());
-  // One that went away again, or no descriptor for it: the next turn tries again.
-  if (!socket || !socket->is_open()) return;
+  if (!socket) {
+    // It stays ready as long as somebody waits: watching it would not let the loop rest.
+    loop_.forget(listener_.borrow());
+    accept_timer_ = loop_.call_at(Loop::Clock::now() + kAcceptAgain, [this] {
+      (void)watch_listener();  // it was watched before: that needs no more than there was
+    });
+    return;
+  }
+  if (!socket->is_open()) return;              // it went away again
   if (clients_.size() >= kMaxClients) return;  // closed: the caller sees the connection end
   (void)adopt(std::move(*socket), false);
 }
@@ -272,7 +290,7 @@ void Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
     if (!result) return reply(*asker->second, request, failure(result.error()));
     answer(*asker->second, std::move(result));
   });
-  inquiries_[id] = std::move(*inquiry);
+  inquiries_[id] = {client.id, std::move(*inquiry)};
 }
 
 bool Server::on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader) {
@@ -413,11 +431,13 @@ void Server::drop(ClientId id) {
     release_request_.reset();
     session_->release();
   }
+  std::erase_if(inquiries_, [id](const auto& entry) { return entry.second.client == id; });
   clients_.erase(found);
   check_idle();
 }
 
 void Server::shut_down() {
+  close_listener();
   while (!clients_.empty()) drop(clients_.begin()->first);
   check_idle();
 }

@@ -33,7 +33,7 @@ class Server {
   // From now on these hold, for the clients that are connected too.
   void configure(ServiceSettings settings);
 
-  // Ends every session as its release would, then calls `idle`.
+  // Accepts nobody any more, ends every session as its release would, then calls `idle`.
   void shut_down();
 
   // True when there is neither a connection nor a session.
@@ -43,6 +43,8 @@ class Server {
   struct Client;
   using ClientId = uint64_t;
 
+  [[nodiscard]] Result<void> watch_listener();
+  void close_listener();
   void on_listener();
   void on_frame(Client& client, Frame frame);
   [[nodiscard]] bool take_frame(Client& client, Frame& frame);
@@ -77,9 +79,14 @@ class Server {
   ServiceSettings settings_;
   std::function<void()> idle_;
   UniqueFd listener_;
+  Loop::TimerId accept_timer_ = 0;
   std::map<ClientId, std::unique_ptr<Client>> clients_;
   ClientId last_client_ = 0;
-  std::map<uint64_t, std::unique_ptr<Inquiry>> inquiries_;
+  struct Question {
+    ClientId client = 0;
+    std::unique_ptr<Inquiry> inquiry;
+  };
+  std::map<uint64_t, Question> inquiries_;
   uint64_t last_inquiry_ = 0;
   std::unique_ptr<Session> session_;
   Client* holder_ = nullptr;  // of the session; none when it left and the session is finishing

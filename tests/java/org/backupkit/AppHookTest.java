@@ -17,6 +17,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.backupkit.Journal.Kind;
@@ -96,6 +97,33 @@ class AppHookTest {
       for (String number : Files.readString(pid).strip().split(" ")) {
         ProcessHandle.of(Long.parseLong(number)).ifPresent(AppHookTest::assertEnds);
       }
+    }
+  }
+
+  @Test
+  void aProgramIsKilledWhenNobodyWaitsForItsAnswerAnyMore() throws Exception {
+    Path fifo = directory.resolve("fifo");
+    Tool.succeed("mkfifo", fifo.toString());
+    ShellHook.add(device, APP, Map.of("getBackupInfo", "echo $$ >'" + fifo + "'; sleep 600"));
+    try (ServiceProcess process =
+        ServiceProcess.start(device.root(), directory.resolve("service.sock"))) {
+      BackupService service = process.connect();
+      var asked = CompletableFuture.supplyAsync(() -> codeOf(service));
+      ProcessHandle hook =
+          ProcessHandle.of(Long.parseLong(Files.readString(fifo).strip())).orElseThrow();
+      service.close();
+      // Its own time would be five seconds.
+      hook.onExit().orTimeout(4, TimeUnit.SECONDS).join();
+      assertEquals(ErrorCode.IPC.code(), asked.get());
+    }
+  }
+
+  private static int codeOf(BackupService service) {
+    try {
+      service.getBackupInfo(APP);
+      return 0;
+    } catch (BackupException e) {
+      return e.code();
     }
   }
 
