@@ -1,5 +1,11 @@
 #include "native/base/bytes.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
 namespace backupkit {
 
 void ByteWriter::put_text(std::string_view text) {

@@ -1,5 +1,11 @@
 #include "native/base/hash.h"
 
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
 #define XXH_INLINE_ALL  // header-only: no library to install on a target
 #include <xxhash.h>
 

@@ -101,8 +101,9 @@ Result<void> Client::greet() {
   auto sent = send_frame(sending_, socket_.borrow(), hello);
   auto batch = await();
   if (!batch) return failure(batch.error());
-  if (!*batch) return sent ? failure(broken("ended before its welcome")) : sent;
-  auto frames = decode_message((*batch)->frames, std::move((*batch)->fds));
+  auto& welcome = *batch;
+  if (!welcome) return sent ? failure(broken("ended before its welcome")) : sent;
+  auto frames = decode_message(welcome->frames, std::move(welcome->fds));
   if (!frames || frames->empty()) return failure(broken("sent no welcome"));
   ByteReader reader(frames->front().body);
   const auto first = reader.get<uint32_t>();

@@ -5,10 +5,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "native/base/hash.h"
 #include "native/base/syscall.h"
@@ -124,7 +130,7 @@ class Backup {
   void name_first(const ScanEntry& found, FirstName first);
   Result<void> send_index();
   Result<void> send_report();
-  Result<void> verdict() const;
+  [[nodiscard]] Result<void> verdict() const;
 
   BorrowedFd sandbox_;
   const Settings& settings_;

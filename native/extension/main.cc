@@ -8,6 +8,9 @@
 #include <charconv>
 #include <csignal>
 #include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "native/base/log.h"
 #include "native/extension/backup.h"

@@ -6,6 +6,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <utility>
 
 #include "native/base/syscall.h"
 #include "native/io/path.h"

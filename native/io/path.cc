@@ -37,8 +37,8 @@ long openat2(int root, const char* path, const open_how* how, size_t size) {
 // Asked with a size that no version has: EINVAL where the call exists, ENOSYS where the kernel is
 // too old, and EPERM under filters that do not know it, which a real open could say as well.
 bool has_openat2() {
-  static const bool has = openat2(-1, "", nullptr, 0) == -1 && errno == EINVAL;
-  return has && !walk_forced;
+  static const bool kHas = openat2(-1, "", nullptr, 0) == -1 && errno == EINVAL;
+  return kHas && !walk_forced;
 }
 
 // The components of a relative path, joined by single slashes and without ".": "" is the root.

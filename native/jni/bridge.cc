@@ -4,6 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
 #include "backupkit/client.h"
 #include "native/base/bytes.h"
 #include "native/base/syscall.h"

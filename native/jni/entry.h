@@ -35,7 +35,7 @@ class Env {
 
   // The value of a result; its failure becomes the call's exception.
   template <typename T>
-  T value(Result<T> result) const {
+  [[nodiscard]] T value(Result<T> result) const {
     if (!result) throw JavaFailure{std::move(result.error())};
     if constexpr (!std::is_void_v<T>) return std::move(*result);
   }
@@ -66,12 +66,13 @@ jlong make_handle(std::unique_ptr<T> object) {
 
 template <typename T>
 T& handle_ref(jlong handle) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): it was one, a long is how Java keeps it
   return *reinterpret_cast<T*>(static_cast<intptr_t>(handle));
 }
 
 template <typename T>
 void drop_handle(jlong handle) {
-  const std::unique_ptr<T> ended(reinterpret_cast<T*>(static_cast<intptr_t>(handle)));
+  const std::unique_ptr<T> ended(&handle_ref<T>(handle));
 }
 
 namespace entry {
@@ -122,7 +123,7 @@ struct Trampoline<Function> {
     } catch (const JavaFailure& failure) {
       env.raise(failure.error);
     } catch (const JavaPending&) {
-      // Java has it already.
+      return R();  // Java has it already
     } catch (const std::bad_alloc&) {
       env.raise({Code::kOutOfMemory, 0, "no memory in native code"});
     }

@@ -3,7 +3,11 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace backupkit {
 namespace {

@@ -1,6 +1,13 @@
 #include "native/protocol/wire.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace backupkit {
 namespace {

@@ -4,8 +4,13 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
 
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
