@@ -7,11 +7,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <charconv>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "native/base/log.h"
 #include "native/base/syscall.h"
@@ -21,15 +27,23 @@
 namespace backupkit {
 namespace {
 
-constexpr int kPassedFd = 3;  // of LISTEN_FDS and of --embedded
-constexpr auto kIdleTime = std::chrono::seconds(30);
+constexpr int kPassedFd = 3;          // of LISTEN_FDS and of --embedded
 constexpr mode_t kSocketMode = 0666;  // who may call is decided per call, by uid
 
 struct Options {
   std::string root = "/";
   std::string socket;
   bool embedded = false;
+  std::chrono::milliseconds idle = std::chrono::seconds(30);
 };
+
+bool read_duration(const char* text, std::chrono::milliseconds& duration) {
+  uint32_t number = 0;
+  const char* const end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, number);
+  duration = std::chrono::milliseconds(number);
+  return error == std::errc() && stop == end;
+}
 
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
@@ -41,6 +55,8 @@ std::optional<Options> parse(int argc, char** argv) {
       options.root = argv[++i];
     } else if (argument == "--socket" && i + 1 < argc) {
       options.socket = argv[++i];
+    } else if (argument == "--idle" && i + 1 < argc && read_duration(argv[i + 1], options.idle)) {
+      ++i;
     } else {
       return std::nullopt;
     }
@@ -129,34 +145,54 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &files);  // what there is has to do
 }
 
+// Lets the clients in: the embedder on its socket, or all who come to the listening one.
+Result<void> open_door(Server& server, const Options& options) {
+  if (options.embedded) {
+    UniqueFd passed(kPassedFd);
+    if (::fcntl(passed.get(), F_SETFD, FD_CLOEXEC) != 0) return errno_failure("descriptor 3");
+    return server.adopt(std::move(passed), true);
+  }
+  auto listener = listener_of(options);
+  if (!listener) return failure(listener.error());
+  return server.listen(std::move(*listener));
+}
+
+// Stops the loop when the server has been idle for a time.
+class Countdown {
+ public:
+  Countdown(Loop& loop, std::chrono::milliseconds time) : loop_(loop), time_(time) {}
+
+  // Counts anew, from now. `server` outlives the loop's run.
+  void restart(const Server& server) {
+    loop_.cancel(timer_);
+    timer_ = loop_.call_at(std::chrono::steady_clock::now() + time_, [this, &server] {
+      if (server.is_idle()) loop_.stop();
+    });
+  }
+
+ private:
+  Loop& loop_;
+  std::chrono::milliseconds time_;
+  Loop::TimerId timer_ = 0;
+};
+
 Result<void> serve(Ground& ground, const Options& options) {
   auto loop = Loop::make();
   if (!loop) return failure(loop.error());
   auto signals = signal_fd({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return failure(signals.error());
-  const bool supervised = is_socket_passed();
+  const bool supervised = !options.embedded && is_socket_passed();
   bool stopping = false;
-  Loop::TimerId timer = 0;
+  Countdown countdown(**loop, options.idle);
   Server* at_work = nullptr;
   const auto idle = [&] {
     if (options.embedded || stopping) return (*loop)->stop();
-    if (!supervised) return;
-    (*loop)->cancel(timer);
-    timer = (*loop)->call_at(std::chrono::steady_clock::now() + kIdleTime, [&] {
-      if (at_work->is_idle()) (*loop)->stop();
-    });
+    if (supervised) countdown.restart(*at_work);
   };
   Server server(**loop, ground.root.borrow(), ground.settings, idle);
   at_work = &server;
-  if (options.embedded) {
-    UniqueFd passed(kPassedFd);
-    if (::fcntl(passed.get(), F_SETFD, FD_CLOEXEC) != 0) return errno_failure("descriptor 3");
-    if (auto adopted = server.adopt(std::move(passed), true); !adopted) return adopted;
-  } else {
-    auto listener = listener_of(options);
-    if (!listener) return failure(listener.error());
-    if (auto listening = server.listen(std::move(*listener)); !listening) return listening;
-  }
+  if (auto opened = open_door(server, options); !opened) return opened;
+  if (supervised) idle();  // whoever it was started for may have gone again
   auto watched = (*loop)->watch(signals->borrow(), EPOLLIN, [&](uint32_t) {
     auto signal = read_signal(signals->borrow());
     if (!signal) return;
@@ -174,7 +210,9 @@ Result<void> serve(Ground& ground, const Options& options) {
 int daemon_main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options) {
-    log_line("usage: backupd [--root DIR] [--socket PATH] | backupd --embedded --root DIR");
+    log_line(
+        "usage: backupd [--root DIR] [--socket PATH] [--idle MILLISECONDS] | backupd --embedded "
+        "--root DIR");
     return 2;
   }
   (void)std::signal(SIGPIPE, SIG_IGN);

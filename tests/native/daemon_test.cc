@@ -1,0 +1,122 @@
+#include <backupkit/client.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "native/io/process.h"
+#include "native/io/unix_socket.h"
+#include "tests/native/census.h"
+
+namespace backupkit {
+namespace {
+
+using Daemon = Census;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kShort{100};
+constexpr milliseconds kLong{60'000};
+
+// What a supervisor does: it makes a listening socket, and gives it to a backupd as descriptor 3.
+class Supervisor {
+ public:
+  Supervisor() : listener_(listen_seqpacket(socket(), 0600).value()) {}
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+  ~Supervisor() {
+    if (!backupd_.pidfd.is_open()) return;
+    kill_child(backupd_);
+    (void)reap(backupd_);  // a test that has failed already
+  }
+
+  [[nodiscard]] std::string socket() const { return root_ / "socket"; }
+  [[nodiscard]] pid_t pid() const { return backupd_.pid; }
+
+  // The shell becomes backupd and keeps its own number, which `listen_pid` may say. The listener is
+  // backupd's alone from now on: whoever waits to be accepted sees its end.
+  void start(milliseconds idle, const std::string& listen_pid = "$$",
+             const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {
+        "-c",     "LISTEN_FDS=1 LISTEN_PID=" + listen_pid + " exec \"$@\"",
+        "sh",     BACKUPKIT_BACKUPD,
+        "--root", root_.path(),
+        "--idle", std::to_string(idle.count())};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    backupd_ = spawn("/bin/sh", arguments, listener_.borrow()).value();
+    listener_.reset();
+  }
+
+  [[nodiscard]] bool ends_within(milliseconds time) const {
+    pollfd end{.fd = backupd_.pidfd.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&end, 1, static_cast<int>(time.count())) == 1;
+  }
+
+  // Its exit status, or none where it has not ended in time.
+  [[nodiscard]] std::optional<int> status() {
+    if (!ends_within(kLong)) return std::nullopt;
+    return reap(backupd_).value();
+  }
+
+ private:
+  ScratchDirectory root_;
+  UniqueFd listener_;
+  Child backupd_;
+};
+
+TEST_F(Daemon, serves_on_the_socket_its_supervisor_passes) {
+  Supervisor supervisor;
+  supervisor.start(kLong);
+  {
+    const auto client = Client::connect(supervisor.socket());
+    ASSERT_TRUE(client) << client.error().message();
+    EXPECT_EQ((*client)->service_pid(), supervisor.pid());
+  }
+  ASSERT_EQ(::kill(supervisor.pid(), SIGTERM), 0);
+  EXPECT_EQ(supervisor.status(), 0);
+  EXPECT_TRUE(std::filesystem::exists(supervisor.socket())) << "it is the supervisor's";
+}
+
+TEST_F(Daemon, leaves_a_socket_that_is_passed_to_another_process_alone) {
+  Supervisor supervisor;
+  // Its own socket it cannot have: that it asks for one shows that it takes the other for no gift.
+  supervisor.start(kLong, "1", {"--socket", "/proc/none/socket"});
+  EXPECT_EQ(supervisor.status(), 1);
+}
+
+TEST_F(Daemon, ends_when_idle_but_not_while_a_client_is_connected) {
+  Supervisor supervisor;
+  // In the queue before backupd runs, so that no delay of this process counts as idle time.
+  auto silent = connect_seqpacket(supervisor.socket()).value();
+  supervisor.start(kShort);
+  {
+    const auto client = Client::connect(supervisor.socket());
+    ASSERT_TRUE(client) << client.error().message();
+    silent.reset();
+    EXPECT_FALSE(supervisor.ends_within(10 * kShort)) << "with a client connected";
+    EXPECT_TRUE((*client)->capabilities(1));
+    EXPECT_TRUE((*client)->await().value());
+  }
+  EXPECT_EQ(supervisor.status(), 0);
+}
+
+TEST_F(Daemon, ends_when_no_client_comes_within_the_idle_time) {
+  Supervisor supervisor;
+  supervisor.start(kShort);
+  EXPECT_EQ(supervisor.status(), 0);
+}
+
+TEST_F(Daemon, refuses_an_idle_time_that_is_no_number) {
+  for (const std::string wrong : {"", "-1", "1s", "99999999999"}) {
+    auto ends = seqpacket_pair().value();
+    auto child = spawn(BACKUPKIT_BACKUPD, {"--idle", wrong}, ends.second.borrow()).value();
+    EXPECT_EQ(reap(child).value(), 2) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace backupkit
