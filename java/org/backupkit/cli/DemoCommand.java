@@ -37,8 +37,7 @@ final class DemoCommand implements Callable<Integer> {
   private static int run(Path place) throws IOException {
     Path root = Files.createDirectory(place.resolve("device"));
     DemoData data = new DemoData(root);
-    List<String> bundles =
-        data.make(Math.min(600_000_000, Files.getFileStore(place).getUsableSpace() / 4));
+    List<String> bundles = data.make(Math.min(600_000_000, place.toFile().getUsableSpace() / 4));
     for (String bundle : bundles) {
       define(root, bundle);
     }
