@@ -1,6 +1,10 @@
 #include "native/extension/history.h"
 
+#include <cstdint>
 #include <ctime>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "native/io/tmpfile.h"
 

@@ -3,7 +3,15 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "native/base/syscall.h"
 
@@ -31,7 +39,7 @@ Result<Hook> Hook::greet(UniqueFd channel, Link& link) {
   if (auto told = link.app_progress("app start", ""); !told) return failure(told.error());
   auto first = hook.line(kNever);
   if (!first) return failure(first.error());
-  const auto greeting = json::parse(**first, nullptr, false);
+  const auto greeting = json::parse(first->value_or(""), nullptr, false);
   if (!greeting.is_object() || greeting.value("hook", json()) != 1) {
     return threw("did not begin with a greeting of version 1");
   }
@@ -82,20 +90,24 @@ Result<std::string> Hook::call(std::string_view name, const ordered_json& argume
   for (;;) {
     auto received = line(polling.active ? polling.next : kNever);
     if (!received) return failure(received.error());
-    if (!*received) {
+    const auto& said = *received;
+    if (!said) {
       if (auto polled = poll_progress(polling); !polled) return failure(polled.error());
       continue;
     }
-    const auto answer = json::parse(**received, nullptr, false);
-    if (!answer.is_object()) return threw("said what is not a JSON object");
-    const auto to = answer.value("id", json());
-    if (to == *id) return text_of(answer);
-    if (!was_asked(to)) return threw("said what is no answer to anything that it was asked");
-    if (!polling.id || to != *polling.id) continue;  // given up meanwhile
-    auto text = text_of(answer);
-    if (!text) return text;
-    if (auto taken = take_progress(polling, *text); !taken) return failure(taken.error());
+    const auto answer = json::parse(*said, nullptr, false);
+    if (answer.is_object() && answer.value("id", json()) == *id) return text_of(answer);
+    if (auto taken = take_other(polling, answer); !taken) return failure(taken.error());
   }
+}
+
+// What is said while another answer is waited for.
+Result<void> Hook::take_other(Polling& polling, const json& answer) {
+  if (!answer.is_object()) return threw("said what is not a JSON object");
+  const auto to = answer.value("id", json());
+  if (!was_asked(to)) return threw("said what is no answer to anything that it was asked");
+  if (!polling.id || to != *polling.id) return {};  // given up meanwhile
+  return take_progress(polling, text_of(answer));
 }
 
 Result<void> Hook::poll_progress(Polling& polling) {
@@ -118,7 +130,9 @@ Result<void> Hook::poll_progress(Polling& polling) {
   return {};
 }
 
-Result<void> Hook::take_progress(Polling& polling, const std::string& text) {
+Result<void> Hook::take_progress(Polling& polling, const Result<std::string>& answer) {
+  if (!answer) return failure(answer.error());
+  const std::string& text = *answer;
   polling.id.reset();
   polling.first = false;
   polling.misses = 0;

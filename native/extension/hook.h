@@ -53,7 +53,8 @@ class Hook {
                                      const nlohmann::ordered_json& arguments);
   [[nodiscard]] Result<void> send(const std::string& text);
   [[nodiscard]] Result<void> poll_progress(Polling& polling);
-  [[nodiscard]] Result<void> take_progress(Polling& polling, const std::string& text);
+  [[nodiscard]] Result<void> take_other(Polling& polling, const nlohmann::json& answer);
+  [[nodiscard]] Result<void> take_progress(Polling& polling, const Result<std::string>& answer);
   [[nodiscard]] Result<std::optional<std::string>> line(Clock::time_point until);
   [[nodiscard]] bool was_asked(const nlohmann::json& id) const;
   [[nodiscard]] Result<std::string> text_of(const nlohmann::json& answer) const;

@@ -7,6 +7,10 @@
 
 #include <charconv>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>

@@ -3,6 +3,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "native/io/tmpfile.h"
 
 namespace backupkit {
@@ -73,25 +79,32 @@ Result<void> Parts::finish() {
   item.mode = kPartMode;
   item.hash = writer_->digest();
   item.entries = writer_->entries();
-  const UniqueFd written = writer_->release();
-  writer_.reset();
+  auto fds = take_files();
+  if (!fds) return failure(fds.error());
   ++finished_;
-  std::vector<UniqueFd> fds;
-  auto given = reopen_readonly(written.borrow());
-  if (!given) return failure(given.error());
-  fds.push_back(std::move(*given));
-  if (manifest_) {
-    if (auto finished = manifest_->writer.finish(); !finished) return finished;
-    auto manifest = reopen_readonly(manifest_->file.borrow());
-    if (!manifest) return failure(manifest.error());
-    fds.push_back(std::move(*manifest));
-    manifest_.reset();
-  }
-  auto sent = link_.send_file(item.file_name, std::move(fds));
+  auto sent = link_.send_file(item.file_name, std::move(*fds));
   if (!sent) return failure(sent.error());
   sent_.push_back(*sent);
   index_.push_back(std::move(item));
   return {};
+}
+
+// What a receiver gets of the finished part: it cannot be written by it, nor by us any more.
+Result<std::vector<UniqueFd>> Parts::take_files() {
+  std::vector<UniqueFd> fds;
+  if (!writer_) return fds;
+  const UniqueFd written = writer_->release();
+  writer_.reset();
+  auto part = reopen_readonly(written.borrow());
+  if (!part) return failure(part.error());
+  fds.push_back(std::move(*part));
+  if (!manifest_) return fds;
+  if (auto finished = manifest_->writer.finish(); !finished) return failure(finished.error());
+  auto manifest = reopen_readonly(manifest_->file.borrow());
+  if (!manifest) return failure(manifest.error());
+  fds.push_back(std::move(*manifest));
+  manifest_.reset();
+  return fds;
 }
 
 }  // namespace backupkit

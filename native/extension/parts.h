@@ -52,6 +52,7 @@ class Parts {
 
   [[nodiscard]] Result<TarWriter*> open();
   [[nodiscard]] Result<void> open_manifest();
+  [[nodiscard]] Result<std::vector<UniqueFd>> take_files();
   [[nodiscard]] std::string name() const;
 
   BorrowedFd sandbox_;

@@ -1,6 +1,8 @@
 #include "native/extension/report.h"
 
+#include <cstddef>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "native/protocol/wire.h"
 

@@ -10,8 +10,12 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "native/archive/tar_reader.h"
 #include "native/base/hash.h"
@@ -50,6 +54,7 @@ class Restore {
   Result<std::string> hash_of(BorrowedFd file, uint64_t size, const std::string& name);
   Result<void> select();
   Result<void> apply();
+  Result<void> put_all(Unpacker& unpacker);
   Result<void> settle_rows(Unpacker& unpacker);
   Result<void> unpack_part(const IndexItem& item, Unpacker& unpacker);
   Result<void> place_big(const IndexItem& item, BorrowedFd file, Unpacker& unpacker);
@@ -84,11 +89,11 @@ Result<void> Restore::receive_all() {
   for (;;) {
     auto next = link_.next(kGrowthEvery);
     if (!next) return failure(next.error());
-    if (!*next) {
+    const auto& frame = *next;
+    if (!frame) {
       if (auto noticed = notice_growth(); !noticed) return noticed;
       continue;
     }
-    const Frame* frame = &**next;
     ByteReader reader(frame->body);
     if (frame->type == FrameType::kHandle) {
       const auto uri = reader.get_text(kMaxNameText);
@@ -200,8 +205,8 @@ Result<void> Restore::select() {
   for (const auto& item : index_) there.insert(item.file_name);
   for (const auto& [uri, path] : selection_.needed()) {
     if (there.contains(uri)) continue;
-    return failure(Code::kUnpackFailed, "'" + uri + "', which holds '" + path +
-                                            "', was not handed over or is not in manage.json");
+    const Error error{Code::kUnpackFailed, 0, "it was not handed over or is not in manage.json"};
+    return failure(error.in("the file with '" + path + "'").in(uri));
   }
   return {};
 }
@@ -240,20 +245,25 @@ Result<std::string> Restore::hash_of(BorrowedFd file, uint64_t size, const std::
   return hasher_.finish();
 }
 
-Result<void> Restore::apply() {
-  auto unpacker = Unpacker::make(sandbox_);
-  if (!unpacker) return failure(unpacker.error());
+// The parts, then the big files, then the hard links, which may lead from either to either.
+Result<void> Restore::put_all(Unpacker& unpacker) {
   for (const auto& item : index_) {
     if (item.is_big_file) continue;
-    if (auto unpacked = unpack_part(item, *unpacker); !unpacked) return unpacked;
+    if (auto unpacked = unpack_part(item, unpacker); !unpacked) return unpacked;
   }
   for (const auto& item : index_) {
     if (!item.is_big_file || !selection_.takes(item.file_name, item.path)) continue;
-    auto placed = place_big(item, files_.at(item.file_name).content.borrow(), *unpacker);
+    auto placed = place_big(item, files_.at(item.file_name).content.borrow(), unpacker);
     if (!placed) return placed;
     bytes_linked_ += item.size;
   }
-  if (auto linked = unpacker->put_links(); !linked) return linked;
+  return unpacker.put_links();
+}
+
+Result<void> Restore::apply() {
+  auto unpacker = Unpacker::make(sandbox_);
+  if (!unpacker) return failure(unpacker.error());
+  if (auto put = put_all(*unpacker); !put) return put;
   if (selection_.is_complete()) {
     if (auto settled = settle_rows(*unpacker); !settled) return settled;
   }
@@ -272,16 +282,17 @@ Result<void> Restore::settle_rows(Unpacker& unpacker) {
   auto reader = ManifestReader::open(files_.at(kIndexName).manifest.borrow());
   if (!reader) return failure(reader.error());
   for (;;) {
-    auto row = (*reader)->next();
-    if (!row) return failure(row.error());
-    if (!*row) return {};
+    auto next = (*reader)->next();
+    if (!next) return failure(next.error());
+    const auto& row = *next;
+    if (!row) return {};
     Entry entry;
-    entry.path = (*row)->path;
-    entry.type = (*row)->type;
-    entry.mode = (*row)->mode & 07777U;
-    entry.uid = (*row)->uid;
-    entry.gid = (*row)->gid;
-    entry.mtime = (*row)->mtime;
+    entry.path = row->path;
+    entry.type = row->type;
+    entry.mode = row->mode & 07777U;
+    entry.uid = row->uid;
+    entry.gid = row->gid;
+    entry.mtime = row->mtime;
     if (auto settled = unpacker.settle(entry); !settled) return settled;
     (void)link_.progress("commit", entry.path, unpacker.entries(), bytes_unpacked_);
   }
@@ -291,17 +302,18 @@ Result<void> Restore::unpack_part(const IndexItem& item, Unpacker& unpacker) {
   TarReader reader(files_.at(item.file_name).content.borrow(), item.size);
   uint64_t entries = 0;
   for (;;) {
-    auto entry = reader.next();
-    if (!entry) return failure(entry.error().in(item.file_name));
-    if (!*entry) break;
+    auto next = reader.next();
+    if (!next) return failure(next.error().in(item.file_name));
+    const auto& entry = *next;
+    if (!entry) break;
     ++entries;
-    if (!selection_.takes(item.file_name, (*entry)->path)) continue;
-    if (auto put = unpacker.put(**entry, reader); !put) {
+    if (!selection_.takes(item.file_name, entry->path)) continue;
+    if (auto put = unpacker.put(*entry, reader); !put) {
       return failure(put.error().in(item.file_name));
     }
-    bytes_unpacked_ += (*entry)->size;
+    bytes_unpacked_ += entry->size;
     // The result stands when the service has gone meanwhile: the sandbox is finished all the same.
-    (void)link_.progress("commit", (*entry)->path, unpacker.entries(), bytes_unpacked_);
+    (void)link_.progress("commit", entry->path, unpacker.entries(), bytes_unpacked_);
   }
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +

@@ -3,6 +3,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "native/base/hash.h"
 #include "native/manifest/manifest_reader.h"
@@ -37,10 +43,11 @@ Result<void> Selection::read_own(const std::string& uri, BorrowedFd manifest) {
   if (!reader) return failure(damaged(uri, reader.error()));
   Hashes hashes;
   for (;;) {
-    auto row = (*reader)->next();
-    if (!row) return failure(damaged(uri, row.error()));
-    if (!*row) break;
-    hashes.push_back(hash_of((*row)->path));
+    auto next = (*reader)->next();
+    if (!next) return failure(damaged(uri, next.error()));
+    const auto& row = *next;
+    if (!row) break;
+    hashes.push_back(hash_of(row->path));
   }
   std::ranges::sort(hashes);
   listed_[uri] = std::move(hashes);
@@ -57,16 +64,17 @@ Result<void> Selection::read_complete(BorrowedFd manifest) {
   if ((*reader)->version() == ManifestVersion::k1) return {};
   std::map<std::string, Hashes> listed;
   for (;;) {
-    auto row = (*reader)->next();
-    if (!row) return failure(damaged(name, row.error()));
-    if (!*row) break;
-    const auto& path = (*row)->path;
-    if ((*row)->in.empty()) {
+    auto next = (*reader)->next();
+    if (!next) return failure(damaged(name, next.error()));
+    const auto& row = *next;
+    if (!row) break;
+    const auto& path = row->path;
+    if (row->in.empty()) {
       return failure(Code::kUnpackFailed,
                      "the manifest does not say which file holds '" + path + "'");
     }
-    needed_.emplace((*row)->in, path);
-    listed[(*row)->in].push_back(hash_of(path));
+    needed_.emplace(row->in, path);
+    listed[row->in].push_back(hash_of(path));
   }
   for (auto& [uri, hashes] : listed) std::ranges::sort(hashes);
   listed_ = std::move(listed);

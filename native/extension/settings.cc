@@ -1,6 +1,8 @@
 #include "native/extension/settings.h"
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "native/io/tmpfile.h"
 #include "native/protocol/wire.h"
@@ -22,8 +24,7 @@ Result<Settings> Settings::read(BorrowedFd sealed) {
   settings.bundle = json.value("name", "");
   std::vector<std::string> includes = Rules::default_includes();
   if (json.contains("includes")) includes = json.at("includes").get<std::vector<std::string>>();
-  settings.rules =
-      Rules::make(std::move(includes), json.value("excludes", std::vector<std::string>()));
+  settings.rules = Rules::make(includes, json.value("excludes", std::vector<std::string>()));
   settings.packing_limit = json.value("packingLimit", kDefaultPackingLimit);
   settings.app_info = json.value("appInfo", "");
   settings.app_call = json.value("appCall", uint8_t{0});

@@ -1,8 +1,13 @@
 #include "native/manifest/manifest_reader.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "native/manifest/walk_order.h"

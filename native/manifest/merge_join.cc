@@ -1,7 +1,9 @@
 #include "native/manifest/merge_join.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "native/manifest/walk_order.h"

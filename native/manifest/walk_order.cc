@@ -1,7 +1,9 @@
 #include "native/manifest/walk_order.h"
 
 #include <algorithm>
+#include <compare>
 #include <cstddef>
+#include <string_view>
 
 namespace backupkit {
 namespace {

@@ -70,9 +70,9 @@
 namespace backupkit {
 
 constexpr uint32_t kWireVersion = 2;
-constexpr uint32_t kMaxWindow = 64;     // files under way per client
-constexpr size_t kMaxNameText = 512;    // bundle names and uris
-constexpr size_t kMaxText = 32 * 1024;  // any other text in a frame
+constexpr uint32_t kMaxWindow = 64;            // files under way per client
+constexpr size_t kMaxNameText = 512;           // bundle names and uris
+constexpr size_t kMaxText = size_t{32} << 10;  // any other text in a frame
 constexpr uint32_t kMaxBundles = 100'000;
 constexpr size_t kMaxListBytes = 64U << 20;  // a sealed list or JSON
 

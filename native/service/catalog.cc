@@ -82,14 +82,36 @@ json published_of(const json& rules, Fields& fields) {
           {"extraInfo", rules.value("extraInfo", json())}};
 }
 
-Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
-  json object;
+Result<json> parse_object(const Bytes& bytes) {
   try {
-    object = json::parse(bytes.begin(), bytes.end(), nullptr, true, true);
+    json object = json::parse(bytes.begin(), bytes.end(), nullptr, true, true);
+    if (object.is_object()) return object;
   } catch (const json::parse_error& error) {  // the only way to learn where it is wrong
     return failure(Code::kNotAdded, error.what());
   }
-  if (!object.is_object()) return failure(Code::kNotAdded, "not a JSON object");
+  return failure(Code::kNotAdded, "not a JSON object");
+}
+
+// What is wrong with the backup or the extension of a bundle; "" when nothing is.
+std::string read_parts(const json& object, Bundle& bundle) {
+  const json rules = object.value("backup", json::object());
+  if (!rules.is_object()) return "backup is not an object";
+  Fields backup(rules);
+  backup.optional("allowToBackupRestore", &json::is_boolean, "true or false", bundle.allowed);
+  if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
+  backup.texts("excludes", bundle.excludes);
+  bundle.published = published_of(rules, backup).dump();
+  const json extension = object.value("extension", json::object());
+  if (!extension.is_object()) return "extension is not an object";
+  Fields program(extension);
+  program.texts("command", bundle.hook);
+  return backup.wrong().empty() ? program.wrong() : backup.wrong();
+}
+
+Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
+  auto parsed = parse_object(bytes);
+  if (!parsed) return failure(parsed.error());
+  const json& object = *parsed;
   Bundle bundle;
   Fields fields(object);
   fields.optional("name", &json::is_string, "a text", bundle.name);
@@ -100,20 +122,9 @@ Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
   fields.optional("sandbox", &json::is_string, "a text", bundle.sandbox);
   fields.id("uid", bundle.uid);
   fields.id("gid", bundle.gid);
-  const json rules = object.value("backup", json::object());
-  if (!rules.is_object()) return failure(Code::kNotAdded, "backup is not an object");
-  Fields backup(rules);
-  backup.optional("allowToBackupRestore", &json::is_boolean, "true or false", bundle.allowed);
-  if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
-  backup.texts("excludes", bundle.excludes);
-  const json extension = object.value("extension", json::object());
-  if (!extension.is_object()) return failure(Code::kNotAdded, "extension is not an object");
-  Fields program(extension);
-  program.texts("command", bundle.hook);
-  bundle.published = published_of(rules, backup).dump();
-  for (const auto& wrong : {fields.wrong(), backup.wrong(), program.wrong()}) {
-    if (!wrong.empty()) return failure(Code::kNotAdded, wrong);
-  }
+  const std::string wrong = read_parts(object, bundle);
+  if (!fields.wrong().empty()) return failure(Code::kNotAdded, fields.wrong());
+  if (!wrong.empty()) return failure(Code::kNotAdded, wrong);
   if (bundle.name != name) return failure(Code::kNotAdded, "its name is not that of its file");
   if (bundle.sandbox.empty()) return failure(Code::kNotAdded, "sandbox is missing");
   return bundle;

@@ -176,33 +176,38 @@ class Countdown {
   Loop::TimerId timer_ = 0;
 };
 
+// Serves until somebody says stop, or nobody is left. `loop` and `signals` are its own.
+Result<void> serve(Ground& ground, const Options& options, Loop& loop, BorrowedFd signals) {
+  const bool supervised = !options.embedded && is_socket_passed();
+  bool stopping = false;
+  Countdown countdown(loop, options.idle);
+  Server* at_work = nullptr;
+  const auto idle = [&] {
+    if (options.embedded || stopping) return loop.stop();
+    if (supervised) countdown.restart(*at_work);
+  };
+  Server server(loop, ground.root.borrow(), ground.settings, idle);
+  at_work = &server;
+  if (auto opened = open_door(server, options); !opened) return opened;
+  if (supervised) idle();  // whoever it was started for may have gone again
+  const auto on_signal = [&](uint32_t) {
+    const auto signal = read_signal(signals);
+    if (!signal) return;
+    if (*signal == SIGHUP) return reload(ground.root.borrow(), server);
+    loop.forget(signals);
+    stopping = true;
+    server.shut_down();
+  };
+  if (auto watched = loop.watch(signals, EPOLLIN, on_signal); !watched) return watched;
+  return loop.run();
+}
+
 Result<void> serve(Ground& ground, const Options& options) {
   auto loop = Loop::make();
   if (!loop) return failure(loop.error());
   auto signals = signal_fd({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return failure(signals.error());
-  const bool supervised = !options.embedded && is_socket_passed();
-  bool stopping = false;
-  Countdown countdown(**loop, options.idle);
-  Server* at_work = nullptr;
-  const auto idle = [&] {
-    if (options.embedded || stopping) return (*loop)->stop();
-    if (supervised) countdown.restart(*at_work);
-  };
-  Server server(**loop, ground.root.borrow(), ground.settings, idle);
-  at_work = &server;
-  if (auto opened = open_door(server, options); !opened) return opened;
-  if (supervised) idle();  // whoever it was started for may have gone again
-  auto watched = (*loop)->watch(signals->borrow(), EPOLLIN, [&](uint32_t) {
-    auto signal = read_signal(signals->borrow());
-    if (!signal) return;
-    if (*signal == SIGHUP) return reload(ground.root.borrow(), server);
-    (*loop)->forget(signals->borrow());
-    stopping = true;
-    server.shut_down();
-  });
-  if (!watched) return watched;
-  return (*loop)->run();
+  return serve(ground, options, **loop, signals->borrow());
 }
 
 }  // namespace

@@ -7,11 +7,20 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "native/base/syscall.h"
 
@@ -146,6 +155,7 @@ int hook_main(int argc, char** argv) {
                                           "BACKUPKIT_SANDBOX=" + sandbox,
                                           "BACKUPKIT_BACKUP_DIR=" + sandbox + "/.backup"};
   std::vector<char*> texts;
+  texts.reserve(environment.size() + 1);
   for (auto& text : environment) texts.push_back(text.data());
   texts.push_back(nullptr);
   ::execve(argv[kFirstArgument], argv + kFirstArgument, texts.data());

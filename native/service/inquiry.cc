@@ -1,6 +1,12 @@
 #include "native/service/inquiry.h"
 
+#include <chrono>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "native/service/survey.h"
 

@@ -3,7 +3,13 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace backupkit {
 namespace {
@@ -25,7 +31,11 @@ std::string seconds_text(std::chrono::nanoseconds time) {
 }  // namespace
 
 Job::Job(const JobContext& context, BundleRequest request, size_t index, size_t batch)
-    : context_(context), request_(std::move(request)), index_(index), batch_(batch) {}
+    : context_(context),
+      request_(std::move(request)),
+      index_(index),
+      batch_(batch),
+      deadline_(context.settings.idle_limit, Clock::now()) {}
 
 Job::~Job() {
   for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
@@ -51,7 +61,7 @@ void Job::start() {
   }
   phase_ = Phase::kRunning;
   const auto now = Clock::now();
-  deadline_.emplace(context_.settings.idle_limit, now);
+  deadline_ = Deadline(context_.settings.idle_limit, now);
   watch_deadline();
   if (context_.kind != SessionKind::kRestore && context_.settings.max_send_rate > 0) {
     rate_.emplace(std::min(kDefaultRate, context_.settings.max_send_rate), now);
@@ -150,7 +160,8 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
   if (waits != outbox_.end()) {
     *waits = std::move(item);
   } else {
-    if (outbox_.size() + sent_.size() > 2 * kMaxWindow) return false;  // more than its window
+    if (outbox_.size() + sent_.size() > size_t{2} * kMaxWindow)
+      return false;  // more than its window
     outbox_.push_back(std::move(item));
   }
   pump();
@@ -330,7 +341,7 @@ Result<void> Job::publish(uint32_t request, const std::string& uri) {
 bool Job::update_timer(std::chrono::milliseconds limit) {
   if (phase_ != Phase::kRunning) return false;
   limit_ = limit;
-  deadline_->set_limit(BootClock::now() + limit);
+  deadline_.set_limit(BootClock::now() + limit);
   watch_deadline();
   return true;
 }
@@ -346,9 +357,9 @@ bool Job::update_rate(uint32_t files_per_second) {
     rate_.emplace(rate, now);
   }
   if (rate == 0) {
-    deadline_->pause(now);
+    deadline_.pause(now);
   } else {
-    deadline_->resume(now);
+    deadline_.resume(now);
   }
   watch_deadline();
   pump();
@@ -356,19 +367,19 @@ bool Job::update_rate(uint32_t files_per_second) {
 }
 
 bool Job::cancel(Error error) {
-  if (aborted_) return error_->code == error.code;
+  if (aborted_) return error_ && error_->code == error.code;
   if (published_ || !completing_.empty() || has_result()) return false;
   stop(std::move(error));
   return true;
 }
 
-void Job::progress() { deadline_->progress(Clock::now()); }
+void Job::progress() { deadline_.progress(Clock::now()); }
 
 void Job::watch_deadline() {
   context_.loop.cancel(std::exchange(deadline_timer_, 0));
-  if (const auto limit = deadline_->limit()) {
+  if (const auto limit = deadline_.limit()) {
     deadline_timer_ = context_.loop.call_at(*limit, [this] { on_deadline(); });
-  } else if (const auto end = deadline_->idle_end()) {
+  } else if (const auto end = deadline_.idle_end()) {
     deadline_timer_ = context_.loop.call_at(*end, [this] { on_deadline(); });
   }
 }
@@ -376,7 +387,7 @@ void Job::watch_deadline() {
 void Job::on_deadline() {
   deadline_timer_ = 0;
   if (has_result()) return;
-  if (!deadline_->is_over(Clock::now(), BootClock::now())) return watch_deadline();
+  if (!deadline_.is_over(Clock::now(), BootClock::now())) return watch_deadline();
   stop(time_out());
 }
 
@@ -388,7 +399,7 @@ Error Job::time_out() const {
   const bool sends = !outbox_.empty() || sent_.size() >= context_.window;
   text += " in phase '" + (sends ? std::string("send") : stage_) + "'";
   if (!path_.empty()) text += " at '" + path_ + "'";
-  text += ", idle for " + seconds_text(deadline_->idle(Clock::now()));
+  text += ", idle for " + seconds_text(deadline_.idle(Clock::now()));
   if (!sent_.empty())
     text += "; files that the client has not taken: " + std::to_string(sent_.size());
   return {Code::kTimedOut, 0, text};

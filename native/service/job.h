@@ -130,11 +130,11 @@ class Job {
   bool aborted_ = false;  // what is still under way does not count
   bool exited_ = false;
 
-  std::deque<Item> outbox_;          // not yet at the client, in order
-  std::map<uint64_t, Item> sent_;    // at the client and not yet taken
-  std::set<uint64_t> refused_;       // those of them that it has to get again
-  std::optional<TokenBucket> rate_;  // none: as fast as it goes
-  std::optional<Deadline> deadline_;
+  std::deque<Item> outbox_;                         // not yet at the client, in order
+  std::map<uint64_t, Item> sent_;                   // at the client and not yet taken
+  std::set<uint64_t> refused_;                      // those of them that it has to get again
+  std::optional<TokenBucket> rate_;                 // none: as fast as it goes
+  Deadline deadline_;                               // counts from the start
   std::optional<std::chrono::milliseconds> limit_;  // as updateTimer set it
   Loop::TimerId rate_timer_ = 0;
   Loop::TimerId retry_timer_ = 0;

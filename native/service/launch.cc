@@ -4,6 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
 
@@ -49,6 +57,23 @@ Result<std::unique_ptr<HookProcess>> start_hook(Loop& loop, const LaunchPlan& pl
   return HookProcess::start(loop, hook, std::move(exit));
 }
 
+// The extension's first frame.
+Result<Frame> start_frame(LaunchPlan& plan, UniqueFd sandbox, UniqueFd settings,
+                          const HookProcess* hook) {
+  FrameBuilder start(FrameType::kStart);
+  const auto attachments = static_cast<uint8_t>((hook != nullptr ? kHasHook : 0) |
+                                                (plan.manifest.is_open() ? kHasManifest : 0));
+  start.number(static_cast<uint8_t>(plan.kind)).number(attachments).number(plan.window);
+  start.fd(std::move(sandbox)).fd(std::move(settings));
+  if (hook != nullptr) {
+    auto channel = hook->channel();
+    if (!channel) return failure(channel.error());
+    start.fd(std::move(*channel));
+  }
+  if (plan.manifest.is_open()) start.fd(std::move(plan.manifest));
+  return start.build();
+}
+
 }  // namespace
 
 Result<Launch> launch(Loop& loop, LaunchPlan plan, Worker::Handlers handlers,
@@ -73,19 +98,9 @@ Result<Launch> launch(Loop& loop, LaunchPlan plan, Worker::Handlers handlers,
   auto extension = Worker::start(loop, arguments, std::move(handlers));
   if (!extension) return failure(extension.error());
   launched.extension = std::move(*extension);
-  FrameBuilder start(FrameType::kStart);
-  const uint8_t attachments = static_cast<uint8_t>((launched.hook ? kHasHook : 0) |
-                                                   (plan.manifest.is_open() ? kHasManifest : 0));
-  start.number(static_cast<uint8_t>(plan.kind)).number(attachments).number(plan.window);
-  start.fd(std::move(*sandbox)).fd(std::move(*settings));
-  if (launched.hook) {
-    auto channel = launched.hook->channel();
-    if (!channel) return failure(channel.error());
-    start.fd(std::move(*channel));
-  }
-  if (plan.manifest.is_open()) start.fd(std::move(plan.manifest));
-  launched.extension->say(start.build());
+  auto start = start_frame(plan, std::move(*sandbox), std::move(*settings), launched.hook.get());
+  if (!start) return failure(start.error());
+  launched.extension->say(std::move(*start));
   return launched;
 }
-
 }  // namespace backupkit

@@ -2,6 +2,12 @@
 
 #include <sys/epoll.h>
 
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
 namespace backupkit {
 namespace {
 
@@ -80,8 +86,7 @@ void Peer::after_send(const Result<Sent>& sent) {
   if (!sent) {
     // A closed one is told by its own event, after what it had sent. This one is not.
     if (sent.error().code == Code::kClosed) return;
-    const Error error = sent.error();
-    retry_ = loop_.call_at(Loop::Clock::now(), [this, error] { end(error); });
+    retry_ = loop_.call_at(Loop::Clock::now(), [this, error = sent.error()] { end(error); });
     return;
   }
   if (*sent == Sent::kTooManyInFlight) {

@@ -43,7 +43,8 @@ Session::Session(SessionKind kind, BorrowedFd root, const ServiceSettings& setti
 
 Session::~Session() { context_.loop.cancel(next_turn_); }
 
-Result<void> Session::append(std::vector<BundleRequest> requests, std::string_view capabilities) {
+// Whether the bundles may be appended now.
+Result<void> Session::check(const std::vector<BundleRequest>& requests) const {
   if (kind_ != SessionKind::kIncremental && !jobs_.empty()) {
     return failure(Code::kNotPermitted, "appendBundles was called before");
   }
@@ -56,6 +57,11 @@ Result<void> Session::append(std::vector<BundleRequest> requests, std::string_vi
   if (jobs_.size() + requests.size() > kMaxJobs) {
     return failure(Code::kOutOfMemory, "too many bundles for one session");
   }
+  return {};
+}
+
+Result<void> Session::append(std::vector<BundleRequest> requests, std::string_view capabilities) {
+  if (auto good = check(requests); !good) return good;
   Origins origins;
   if (kind_ == SessionKind::kRestore) {
     auto read = read_origins(capabilities);
@@ -76,14 +82,17 @@ Result<void> Session::append(std::vector<BundleRequest> requests, std::string_vi
     ++count;
   }
   unfinished_.push_back(count);
-  // The Reply goes first: the caller hears that the call succeeded before anything begins.
-  if (next_turn_ == 0) {
-    next_turn_ = context_.loop.call_at(Loop::Clock::now(), [this] {
-      next_turn_ = 0;
-      schedule();
-    });
-  }
+  schedule_later();
   return {};
+}
+
+// The Reply goes first: the caller hears that the call succeeded before anything begins.
+void Session::schedule_later() {
+  if (next_turn_ != 0) return;
+  next_turn_ = context_.loop.call_at(Loop::Clock::now(), [this] {
+    next_turn_ = 0;
+    schedule();
+  });
 }
 
 // The bundles of a capability file. An entry that lacks what is needed is left out, not the list.

@@ -70,6 +70,8 @@ class Session {
 
   [[nodiscard]] static Result<Origins> read_origins(std::string_view capabilities);
   void admit(Job& job, const Origins& origins);
+  [[nodiscard]] Result<void> check(const std::vector<BundleRequest>& requests) const;
+  void schedule_later();
   void schedule();
   void on_end(Job& job);
   void leave_batch(const Job& job);

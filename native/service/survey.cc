@@ -3,9 +3,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
@@ -71,13 +77,9 @@ Result<std::vector<BundleTime>> every_bundle(BorrowedFd root) {
   return all;
 }
 
-Result<void> serve(const Channel& channel) {
-  auto arrival = channel.receive();
-  if (!arrival) return failure(arrival.error());
-  if (arrival->frames.size() != 1 || arrival->frames[0].fds.size() != 2) {
-    return failure(Code::kIpc, "the first frame is not a request");
-  }
-  const Frame& frame = arrival->frames[0];
+// The capability file that a request asks for.
+Result<std::string> answer(const Frame& frame) {
+  if (frame.fds.size() != 2) return failure(Code::kIpc, "the first frame is not a request");
   auto bytes = read_sealed(frame.fds[1].borrow(), kMaxListBytes);
   if (!bytes) return failure(bytes.error());
   ByteReader reader(*bytes);
@@ -90,7 +92,14 @@ Result<void> serve(const Channel& channel) {
     if (!list) return failure(list.error());
     times = std::move(*list);
   }
-  auto text = survey(frame.fds[0].borrow(), settings, times);
+  return survey(frame.fds[0].borrow(), settings, times);
+}
+
+Result<void> serve(const Channel& channel) {
+  auto arrival = channel.receive();
+  if (!arrival) return failure(arrival.error());
+  if (arrival->frames.size() != 1) return failure(Code::kIpc, "the first message is no request");
+  auto text = answer(arrival->frames[0]);
   if (!text) return failure(text.error());
   const auto* raw = reinterpret_cast<const uint8_t*>(text->data());
   auto file = sealed_memfd("capabilities", std::span(raw, text->size()));

@@ -2,6 +2,13 @@
 
 #include <sys/epoll.h>
 
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace backupkit {
 
 Result<std::unique_ptr<Worker>> Worker::start(Loop& loop, const std::vector<std::string>& arguments,

@@ -1,5 +1,7 @@
 #include "native/transfer/deadline.h"
 
+#include <optional>
+
 namespace backupkit {
 
 void Deadline::progress(Steady::time_point now) {

@@ -1,6 +1,9 @@
 #include "native/transfer/token_bucket.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
 
 namespace backupkit {
 namespace {
