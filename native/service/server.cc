@@ -150,7 +150,8 @@ bool Server::take_frame(Client& client, Frame& frame) {
   if (frame.type == FrameType::kSettle) return settle(client, reader);
   const auto request = reader.get<uint32_t>();
   if (!reader.ok()) return false;
-  if (client.refusal) {
+  // Whose rights were taken meanwhile may still let go of its session.
+  if (client.refusal && frame.type != FrameType::kRelease) {
     reply(client, request, failure(*client.refusal));
     return true;
   }

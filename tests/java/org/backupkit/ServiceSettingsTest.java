@@ -9,6 +9,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -49,6 +50,20 @@ class ServiceSettingsTest {
       Files.delete(device.root().resolve("etc/backupkit/service.json"));
       reload(process, service, ErrorCode.PERMISSION_DENIED.code());
       assertEquals(0, codeOf(service));
+    }
+  }
+
+  @Test
+  void whoseRightsWereTakenCanStillReleaseItsSession() throws Exception {
+    try (ServiceProcess process = ServiceProcess.start(device.root(), socket);
+        BackupService service = process.connect();
+        SessionBackup session = new SessionBackup(service, new Recorder())) {
+      device.configure("{\"callers\": []}");
+      reload(process, service, 0);
+      session.release().get(30, TimeUnit.SECONDS);
+      device.configure("{}");
+      reload(process, service, ErrorCode.PERMISSION_DENIED.code());
+      new SessionBackup(service, new Recorder()).close();
     }
   }
 
