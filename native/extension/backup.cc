@@ -367,6 +367,7 @@ Result<void> Backup::send_big(const IndexItem& item, const ManifestRow& row, Bor
 
 Result<std::string> Backup::hash_file(BorrowedFd file, uint64_t size, const std::string& path) {
   buffer_.resize(1U << 20);
+  (void)hasher_.finish();  // of a file that could not be read to its end, something may be left
   uint64_t at = 0;
   while (at < size) {
     const auto want = std::min<uint64_t>(buffer_.size(), size - at);
@@ -379,6 +380,8 @@ Result<std::string> Backup::hash_file(BorrowedFd file, uint64_t size, const std:
     }
     hasher_.update(std::span(buffer_).first(static_cast<size_t>(got)));
     at += static_cast<uint64_t>(got);
+    auto told = link_.progress("pack", path, entries_, bytes_packed_ + bytes_shared_ + at);
+    if (!told) return failure(told.error());
   }
   return hasher_.finish();
 }
