@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.backupkit.BackupException;
 import org.backupkit.BackupFile;
+import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.store.ProgressEvent.Kind;
@@ -18,6 +19,11 @@ import org.jspecify.annotations.Nullable;
 
 /** Writes what one backup session delivers into the store. Its callbacks come one at a time. */
 final class BackupRun implements GeneralCallbacks {
+  // What the interface allows at most. The store copies in the kernel: nothing needs to be held
+  // back.
+  private static final int FILES_PER_SECOND = 800;
+
+  private final BackupService service;
   private final Path store;
   private final JsonNode capabilities;
   private final Progress progress;
@@ -26,7 +32,13 @@ final class BackupRun implements GeneralCallbacks {
   private final Map<String, Json.Totals> totals = new HashMap<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
 
-  BackupRun(Path store, List<String> bundles, JsonNode capabilities, Progress progress) {
+  BackupRun(
+      BackupService service,
+      Path store,
+      List<String> bundles,
+      JsonNode capabilities,
+      Progress progress) {
+    this.service = service;
     this.store = store;
     this.capabilities = capabilities;
     this.progress = progress;
@@ -69,6 +81,7 @@ final class BackupRun implements GeneralCallbacks {
     }
     try {
       running.put(bundle, Incoming.begin(bundle, store.resolve(bundle)));
+      askForSpeed(bundle);
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
     } catch (IOException e) {
       String what = "No snapshot could be begun in \"" + store.resolve(bundle) + "\"";
@@ -150,6 +163,14 @@ final class BackupRun implements GeneralCallbacks {
   public void onBackupServiceDied() {
     ended.completeExceptionally(
         new BackupException(ErrorCode.IPC, "The backup service died during the backup"));
+  }
+
+  private void askForSpeed(String bundle) {
+    try {
+      service.updateSendRate(bundle, FILES_PER_SECOND);
+    } catch (BackupException e) {
+      // The bundle goes on at the usual rate; that the service has died is told by itself.
+    }
   }
 
   private void publish(Incoming incoming, String bundle, boolean partial, Json.Totals sums) {

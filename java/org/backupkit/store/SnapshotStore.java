@@ -129,7 +129,7 @@ public final class SnapshotStore {
     }
     try (FileChannel lock = lock()) {
       removeLeftovers(lock);
-      BackupRun run = new BackupRun(directory, names, Capabilities.ask(service), progress);
+      BackupRun run = new BackupRun(service, directory, names, Capabilities.ask(service), progress);
       Failure broken = null;
       try (SessionBackup session = new SessionBackup(service, run)) {
         Await.value(
