@@ -29,32 +29,16 @@
 #include "native/extension/report.h"
 #include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
+#include "native/manifest/manifest.h"
 #include "native/manifest/scan.h"
 
 namespace backupkit {
 namespace {
 
-EntryType type_of(uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return EntryType::kDirectory;
-    case S_IFLNK:
-      return EntryType::kSymlink;
-    case S_IFIFO:
-      return EntryType::kFifo;
-    case S_IFCHR:
-      return EntryType::kCharDevice;
-    case S_IFBLK:
-      return EntryType::kBlockDevice;
-    default:
-      return EntryType::kFile;
-  }
-}
-
 Entry header_of(const ScanEntry& found) {
   Entry entry;
   entry.path = found.path;
-  entry.type = type_of(found.mode);
+  entry.type = entry_type(found.mode).value_or(EntryType::kFile);
   entry.mode = found.mode & 07777U;
   entry.uid = found.uid;
   entry.gid = found.gid;
