@@ -55,7 +55,7 @@ Result<void> send_frame(std::mutex& sending, BorrowedFd socket, const Frame& fra
 
 Result<UniqueFd> sealed_copy(BorrowedFd file, const char* what) {
   auto bytes = read_file(file, kMaxCopied);
-  if (!bytes) return failure(Code::kInvalidArgument, bytes.error().in(what).message());
+  if (!bytes) return failure(bytes.error().in(what));
   return sealed_memfd(what, *bytes);
 }
 

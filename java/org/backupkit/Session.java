@@ -85,7 +85,7 @@ final class Session implements Connection.Sink {
       }
       return reply.whenComplete(
           (value, error) -> {
-            if (error != null && Connection.failure(error).error() == ErrorCode.INVALID_ARGUMENT) {
+            if (error != null && Connection.failure(error).error() != ErrorCode.NOT_PERMITTED) {
               appended.set(false); // nothing has begun
             }
           });

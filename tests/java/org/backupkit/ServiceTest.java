@@ -173,6 +173,20 @@ class ServiceTest {
   }
 
   @Test
+  void capabilitiesThatCannotBeReadAreAnIoErrorAndMayBeGivenAgain() throws Exception {
+    try (BackupService service = BackupService.embedded(root);
+        SessionRestore session = new SessionRestore(service, new Recorder())) {
+      try (Fd unreadable = Fd.open(Path.of("/proc/self/mem"))) {
+        assertCode(ErrorCode.IO, session.appendBundles(unreadable, List.of(BUNDLE)));
+        assertCode(ErrorCode.IO, session.appendBundles(unreadable, List.of(BUNDLE)));
+      }
+      try (FileData capabilities = service.getLocalCapabilities().get()) {
+        session.appendBundles(capabilities.fd(), List.of(BUNDLE)).get();
+      }
+    }
+  }
+
+  @Test
   void nullCallbacksAre401() throws Exception {
     try (BackupService service = BackupService.embedded(root)) {
       BackupException failure =
