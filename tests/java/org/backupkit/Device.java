@@ -29,19 +29,34 @@ public final class Device {
 
   /** Adds a bundle of which everything is backed up; gives its sandbox, which is empty. */
   public Path addBundle(String name) throws IOException {
+    return addBundle(name, "");
+  }
+
+  /** The same with more members of the bundle's file: {@code ", "key": value"}, or "". */
+  public Path addBundle(String name, String more) throws IOException {
     Files.writeString(
-        root.resolve("etc/backupkit/bundles").resolve(name + ".json"),
+        bundleFile(name),
         """
         {"name": "%s", "versionCode": 1, "versionName": "1.0", "sandbox": "data/%s",
-         "backup": {"allowToBackupRestore": true, "includes": ["*"]}}
+         "backup": {"allowToBackupRestore": true, "includes": ["*"]}%s}
         """
-            .formatted(name, name));
-    return Files.createDirectories(root.resolve("data").resolve(name));
+            .formatted(name, name, more));
+    return Files.createDirectories(sandbox(name));
+  }
+
+  /** A bundle's file. */
+  public Path bundleFile(String name) {
+    return root.resolve("etc/backupkit/bundles").resolve(name + ".json");
+  }
+
+  /** A bundle's directory. */
+  public Path sandbox(String name) {
+    return root.resolve("data").resolve(name);
   }
 
   /** Gives a bundle that was added a hook program. */
   public void setHook(String name, List<String> command) throws IOException {
-    Path file = root.resolve("etc/backupkit/bundles").resolve(name + ".json");
+    Path file = bundleFile(name);
     ObjectNode bundle = (ObjectNode) JSON.readTree(file.toFile());
     command.forEach(bundle.putObject("extension").putArray("command")::add);
     JSON.writeValue(file.toFile(), bundle);

@@ -6,11 +6,11 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** Finds the processes that work for a service. */
-final class Extensions {
+public final class Extensions {
   private Extensions() {}
 
   /** The one child that the service has. */
-  static ProcessHandle only(BackupService service) {
+  public static ProcessHandle only(BackupService service) {
     List<ProcessHandle> children =
         ProcessHandle.of(service.servicePid()).orElseThrow().children().toList();
     if (children.size() != 1) {
@@ -20,7 +20,7 @@ final class Extensions {
   }
 
   /** The one child of the service that has a bundle's sandbox open. */
-  static ProcessHandle of(BackupService service, Path sandbox) throws IOException {
+  public static ProcessHandle of(BackupService service, Path sandbox) throws IOException {
     long pid = service.servicePid();
     String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
     for (String child : children.strip().split(" ")) {

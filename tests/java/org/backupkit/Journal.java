@@ -14,21 +14,21 @@ import org.jspecify.annotations.Nullable;
  * Notes all that is told, in order and with the time, and closes every file, whose content it keeps
  * in a directory for each bundle, if it has a place for them. Thread-safe.
  */
-class Journal implements GeneralCallbacks {
+public class Journal implements GeneralCallbacks {
   private static final long PATIENCE = TimeUnit.SECONDS.toNanos(30);
 
   private final List<Note> notes = new ArrayList<>(); // guarded by this
   private final @Nullable Path store;
 
-  Journal() {
+  public Journal() {
     this(null);
   }
 
-  Journal(@Nullable Path store) {
+  public Journal(@Nullable Path store) {
     this.store = store;
   }
 
-  enum Kind {
+  public enum Kind {
     BEGIN,
     FILE,
     PROCESS,
@@ -40,12 +40,13 @@ class Journal implements GeneralCallbacks {
   }
 
   /** Something told; {@code text} is a uri or a JSON text, {@code time} of System.nanoTime(). */
-  record Note(Kind kind, String bundle, String text, @Nullable BackupException error, long time) {
-    int code() {
+  public record Note(
+      Kind kind, String bundle, String text, @Nullable BackupException error, long time) {
+    public int code() {
       return error == null ? 0 : error.code();
     }
 
-    String message() {
+    public String message() {
       return error == null ? "" : String.valueOf(error.getMessage());
     }
 
@@ -56,21 +57,21 @@ class Journal implements GeneralCallbacks {
   }
 
   /** All of a bundle, or of no bundle where that is "", that was told so far. */
-  List<Note> of(Kind kind, String bundle) {
+  public List<Note> of(Kind kind, String bundle) {
     return matching(note -> note.kind() == kind && note.bundle().equals(bundle));
   }
 
-  synchronized List<Note> notes() {
+  public synchronized List<Note> notes() {
     return List.copyOf(notes);
   }
 
   /** The first of its kind, as soon as it has been told. */
-  Note await(Kind kind, String bundle) throws InterruptedException {
+  public Note await(Kind kind, String bundle) throws InterruptedException {
     return await(kind, bundle, 1);
   }
 
   /** The one with that number, from 1 on. */
-  synchronized Note await(Kind kind, String bundle, int number) throws InterruptedException {
+  public synchronized Note await(Kind kind, String bundle, int number) throws InterruptedException {
     long end = System.nanoTime() + PATIENCE;
     for (long left = PATIENCE; left > 0; left = end - System.nanoTime()) {
       List<Note> found = of(kind, bundle);
@@ -82,7 +83,7 @@ class Journal implements GeneralCallbacks {
     throw new AssertionError("no " + kind + " of " + bundle + " was told: " + notes);
   }
 
-  Note awaitAll() throws InterruptedException {
+  public Note awaitAll() throws InterruptedException {
     return await(Kind.ALL, "");
   }
 
@@ -139,7 +140,7 @@ class Journal implements GeneralCallbacks {
     note(Kind.SIZE, "", report, null);
   }
 
-  final synchronized void note(
+  protected final synchronized void note(
       Kind kind, String bundle, String text, @Nullable BackupException error) {
     notes.add(new Note(kind, bundle, text, error, System.nanoTime()));
     notifyAll();

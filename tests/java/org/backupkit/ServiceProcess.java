@@ -11,7 +11,7 @@ import java.util.concurrent.TimeUnit;
 import org.backupkit.internal.NativeLibrary;
 
 /** A service of its own on a socket. Closing it ends it as an administrator would. */
-final class ServiceProcess implements AutoCloseable {
+public final class ServiceProcess implements AutoCloseable {
   private final Process process;
   private final Path socket;
 
@@ -21,7 +21,7 @@ final class ServiceProcess implements AutoCloseable {
   }
 
   /** Starts one and waits until it can be connected to; {@code prefix} is what starts it. */
-  static ServiceProcess start(Path root, Path socket, String... prefix)
+  public static ServiceProcess start(Path root, Path socket, String... prefix)
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(List.of(prefix));
     String backupd = NativeLibrary.backupd().toString();
@@ -46,12 +46,12 @@ final class ServiceProcess implements AutoCloseable {
     return socket;
   }
 
-  BackupService connect() throws BackupException {
+  public BackupService connect() throws BackupException {
     return BackupService.connect(socket);
   }
 
   /** Sends it a signal, such as HUP. */
-  void signal(String name) throws IOException, InterruptedException {
+  public void signal(String name) throws IOException, InterruptedException {
     Tool.succeed("sh", "-c", "kill -" + name + " " + process.pid());
   }
 

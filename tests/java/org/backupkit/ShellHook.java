@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /** An app's hook program in shell, which notes each request that it gets. */
-final class ShellHook {
+public final class ShellHook {
   private final Path log;
 
   private ShellHook(Path log) {
@@ -21,12 +21,13 @@ final class ShellHook {
    * in shell with {@code $id} and {@code $line}, and {@code answer} to print the members of an
    * answer.
    */
-  static ShellHook add(Device device, String bundle, Map<String, String> calls) throws IOException {
+  public static ShellHook add(Device device, String bundle, Map<String, String> calls)
+      throws IOException {
     return add(device, bundle, "", calls);
   }
 
   /** The same with shell that runs before the greeting. */
-  static ShellHook add(Device device, String bundle, String first, Map<String, String> calls)
+  public static ShellHook add(Device device, String bundle, String first, Map<String, String> calls)
       throws IOException {
     Path folder = Files.createDirectories(device.root().resolve("hooks"));
     ShellHook hook = new ShellHook(Files.createFile(folder.resolve(bundle + ".log")));
@@ -38,17 +39,17 @@ final class ShellHook {
   }
 
   /** Answers with a text that needs no escape. */
-  static String result(String text) {
+  public static String result(String text) {
     return "answer '\"result\":\"" + text + "\"'";
   }
 
   /** The requests so far. */
-  List<String> requests() throws IOException {
+  public List<String> requests() throws IOException {
     return Files.readAllLines(log).stream().filter(line -> !line.isEmpty()).toList();
   }
 
   /** The calls in them. */
-  List<String> calls() throws IOException {
+  public List<String> calls() throws IOException {
     return requests().stream()
         .map(line -> line.replaceFirst(".*?\"call\":\"([^\"]*)\".*", "$1"))
         .toList();

@@ -1,0 +1,190 @@
+package org.backupkit.conformance;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.backupkit.BackupService;
+import org.backupkit.Device;
+import org.backupkit.Extensions;
+import org.backupkit.Fd;
+import org.backupkit.FileMeta;
+import org.backupkit.IncrementalBackupData;
+import org.backupkit.IncrementalBackupSession;
+import org.backupkit.IncrementalBackupTime;
+import org.backupkit.Journal.Kind;
+import org.backupkit.Journal.Note;
+import org.backupkit.SessionBackup;
+import org.backupkit.SessionRestore;
+import org.backupkit.Tool;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** 13900011 for real: a process of the service has no descriptor left. */
+class DescriptorsTest extends OnDevice {
+  @BeforeEach
+  void needPrlimit() {
+    Tool.need("prlimit");
+  }
+
+  @Test
+  void getLocalCapabilities_byCallback() throws Exception {
+    try (BackupService service = full()) {
+      assertEquals(OUT_OF_MEMORY, codeOf(() -> toldData(service::getLocalCapabilities)));
+    }
+  }
+
+  @Test
+  void getLocalCapabilities() throws Exception {
+    try (BackupService service = full()) {
+      assertEquals(OUT_OF_MEMORY, codeOf(service::getLocalCapabilities));
+    }
+  }
+
+  @Test
+  void getLocalCapabilities_ofAList() throws Exception {
+    List<IncrementalBackupTime> times = List.of(new IncrementalBackupTime(HIWORLD, 0));
+    try (BackupService service = full()) {
+      assertEquals(OUT_OF_MEMORY, codeOf(() -> service.getLocalCapabilities(times)));
+    }
+  }
+
+  @Test
+  void getBackupInfo() throws Exception {
+    try (BackupService service = full()) {
+      assertEquals(OUT_OF_MEMORY, codeOf(() -> service.getBackupInfo(HIWORLD)));
+    }
+  }
+
+  @Test
+  void backupAppendBundles_byCallback() throws Exception {
+    try (BackupService service = full();
+        SessionBackup session = new SessionBackup(service, silent())) {
+      assertEquals(
+          OUT_OF_MEMORY,
+          codeOf(() -> told(callback -> session.appendBundles(List.of(HIWORLD), callback))));
+    }
+  }
+
+  @Test
+  void backupAppendBundles() throws Exception {
+    try (BackupService service = full();
+        SessionBackup session = new SessionBackup(service, silent())) {
+      assertEquals(OUT_OF_MEMORY, codeOf(() -> session.appendBundles(List.of(HIWORLD))));
+      leaveFree(service.servicePid(), 50);
+      // Nothing had begun.
+      assertEquals(0, codeOf(() -> session.appendBundles(List.of(HIWORLD))));
+    }
+  }
+
+  @Test
+  void restoreAppendBundles_byCallback() throws Exception {
+    try (BackupService service = full();
+        Fd capabilities = file("capabilities", "{\"bundleInfos\": []}");
+        SessionRestore session = new SessionRestore(service, silent())) {
+      assertEquals(
+          OUT_OF_MEMORY,
+          codeOf(
+              () ->
+                  told(
+                      callback ->
+                          session.appendBundles(capabilities, List.of(HIWORLD), callback))));
+    }
+  }
+
+  @Test
+  void restoreAppendBundles() throws Exception {
+    try (BackupService service = full();
+        Fd capabilities = file("capabilities", "{\"bundleInfos\": []}");
+        SessionRestore session = new SessionRestore(service, silent())) {
+      assertEquals(
+          OUT_OF_MEMORY, codeOf(() -> session.appendBundles(capabilities, List.of(HIWORLD))));
+    }
+  }
+
+  @Test
+  void incrementalAppendBundles() throws Exception {
+    List<IncrementalBackupData> bundles = List.of(IncrementalBackupData.builder(HIWORLD).build());
+    try (BackupService service = full();
+        IncrementalBackupSession session = new IncrementalBackupSession(service, silent())) {
+      assertEquals(OUT_OF_MEMORY, codeOf(() -> session.appendBundles(bundles)));
+    }
+  }
+
+  @Test
+  void onBundleBegin_ofAServiceThatCannotReadTheBundle() throws Exception {
+    Events events = new Events();
+    try (BackupService service = embedded();
+        SessionBackup session = new SessionBackup(service, events)) {
+      leaveFree(service.servicePid(), 1); // for the list alone
+      session.appendBundles(List.of(HIWORLD)).get();
+      assertEquals(OUT_OF_MEMORY, events.await(Kind.BEGIN, HIWORLD).code());
+      assertEquals(0, events.awaitAll().code());
+    }
+  }
+
+  @Test
+  void onBundleEnd_ofAnExtensionThatCannotOpenAFile() throws Exception {
+    device.configure("{\"packingLimit\": 0}");
+    for (int i = 0; i < 200; ++i) {
+      Files.write(sandbox.resolve(i + ".bin"), Device.bytes(100));
+    }
+    try (BackupService service = embedded()) {
+      Events events =
+          new Events()
+              .receive(
+                  file -> {
+                    // There are more files than may be under way: it has not come to its end.
+                    leaveFree(Extensions.only(service).pid(), 0);
+                    service.updateSendRate(HIWORLD, 800);
+                  });
+      try (SessionBackup session = new SessionBackup(service, events)) {
+        session.appendBundles(List.of(HIWORLD)).get();
+        assertEquals(OUT_OF_MEMORY, events.await(Kind.END, HIWORLD).code());
+      }
+    }
+  }
+
+  @Test
+  void onFileReady_ofAnExtensionThatCannotMakeAFile() throws Exception {
+    Events events = new Events();
+    try (BackupService service = embedded();
+        SessionRestore session = new SessionRestore(service, events)) {
+      append(service, session, List.of(HIWORLD));
+      // Its answer says that it has all that it needs for its start.
+      session.getFileHandle(new FileMeta(HIWORLD, "first")).get();
+      assertEquals(0, events.await(Kind.FILE, HIWORLD).code());
+      leaveFree(Extensions.only(service).pid(), 0);
+      session.getFileHandle(new FileMeta(HIWORLD, "second")).get();
+      Note second = events.await(Kind.FILE, HIWORLD, 2);
+      assertEquals(OUT_OF_MEMORY, second.code());
+    }
+  }
+
+  private BackupService full() throws Exception {
+    BackupService service = embedded();
+    leaveFree(service.servicePid(), 0);
+    return service;
+  }
+
+  /** Limits a process to so many more descriptors than it has. */
+  private static void leaveFree(long pid, int free) throws IOException, InterruptedException {
+    Set<Integer> used;
+    try (Stream<Path> descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+      used =
+          descriptors
+              .map(path -> Integer.valueOf(path.getFileName().toString()))
+              .collect(Collectors.toSet());
+    }
+    int limit = 0;
+    for (int left = free; left > 0 || used.contains(limit); ++limit) {
+      left -= used.contains(limit) ? 0 : 1;
+    }
+    Tool.succeed("prlimit", "--pid=" + pid, "--nofile=" + limit + ":");
+  }
+}
