@@ -33,11 +33,21 @@ Error no_session() {
   return {Code::kNotPermitted, 0, "there is no open session on this connection"};
 }
 
+bool has_descriptors(const Frame& frame) { return frame.lost_fds || !frame.fds.empty(); }
+
+// What a client has sealed into its descriptor number `index`, which the frame has or has lost.
+Result<Bytes> sealed_in(const Frame& frame, size_t index, const std::string& what) {
+  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for " + what);
+  if (index >= frame.fds.size()) return failure(Code::kIpc, what + " is missing");
+  auto bytes = read_sealed(frame.fds[index].borrow(), kMaxListBytes);
+  if (!bytes) return failure(bytes.error().in(what));
+  return bytes;
+}
+
 Result<std::optional<std::vector<BundleTime>>> times_of(const Frame& frame) {
-  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for the times");
-  if (frame.fds.empty()) return std::nullopt;
-  auto bytes = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
-  if (!bytes) return failure(bytes.error().in("the list of times"));
+  if (!has_descriptors(frame)) return std::nullopt;
+  auto bytes = sealed_in(frame, 0, "the list of times");
+  if (!bytes) return failure(bytes.error());
   auto times = decode_times(*bytes);
   if (!times) return failure(times.error());
   for (const auto& time : *times) {
@@ -63,6 +73,14 @@ std::string size_report(const Bytes& capabilities) {
 
 }  // namespace
 
+// An Append as far as its parts have come.
+struct Server::Pending {
+  uint32_t request = 0;
+  bool refused = false;  // it was answered already; what still comes of it counts for nothing
+  std::vector<BundleRequest> list{};
+  std::string capabilities{};
+};
+
 struct Server::Client {
   ClientId id = 0;
   std::unique_ptr<Peer> peer;
@@ -71,9 +89,7 @@ struct Server::Client {
   bool greeted = false;
   uint32_t window = kMaxWindow;
   std::optional<Error> refusal;  // what every call of it is answered with
-  // An Append of which more is to come.
-  std::vector<BundleRequest> list;
-  std::string capabilities;
+  Pending append;
   size_t inquiries = 0;
 };
 
@@ -216,61 +232,53 @@ bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteRe
 }
 
 bool Server::on_capabilities(Client& client, uint32_t request, const Frame& frame) {
-  auto times = times_of(frame);
-  if (!times) {
-    reply(client, request, failure(times.error()));
-    return true;
-  }
-  inquire(
-      client, Inquiry::capabilities(loop_, root_, settings_, *times),
-      [request](Client& asker, Result<Answer> answer) {
-        asker.peer->say(FrameBuilder(FrameType::kReply)
-                            .number(request)
-                            .error(std::nullopt)
-                            .text("")
-                            .fd(std::move(answer->file))
-                            .build());
-      },
-      request);
+  survey(client, request, frame, [request](Client& asker, Result<Answer> answer) {
+    asker.peer->say(FrameBuilder(FrameType::kReply)
+                        .number(request)
+                        .error(std::nullopt)
+                        .text("")
+                        .fd(std::move(answer->file))
+                        .build());
+  });
   return true;
 }
 
 bool Server::on_data_size(Client& client, uint32_t request, const Frame& frame) {
-  auto times = times_of(frame);
-  if (!times) {
-    reply(client, request, failure(times.error()));
-    return true;
-  }
-  inquire(
-      client, Inquiry::capabilities(loop_, root_, settings_, *times),
-      [this, request](Client& asker, Result<Answer> answer) {
-        auto file = read_sealed(answer->file.borrow(), kMaxListBytes);
-        if (!file) return reply(asker, request, failure(file.error()));
-        asker.peer->say(FrameBuilder(FrameType::kSizeReport).text(size_report(*file)).build());
-        reply(asker, request, {});
-      },
-      request);
+  if (!has_descriptors(frame)) return false;
+  survey(client, request, frame, [this, request](Client& asker, Result<Answer> answer) {
+    auto file = read_sealed(answer->file.borrow(), kMaxListBytes);
+    if (!file) return reply(asker, request, failure(file.error()));
+    asker.peer->say(FrameBuilder(FrameType::kSizeReport).text(size_report(*file)).build());
+    reply(asker, request, {});
+  });
   return true;
+}
+
+// Has the bundles measured that the frame names.
+void Server::survey(Client& client, uint32_t request, const Frame& frame,
+                    std::function<void(Client&, Result<Answer>)> answer) {
+  auto times = times_of(frame);
+  if (!times) return reply(client, request, failure(times.error()));
+  inquire(client, Inquiry::capabilities(loop_, root_, settings_, *times), std::move(answer),
+          request);
 }
 
 bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, ByteReader& reader) {
   const auto call = reader.get<uint8_t>();
   const auto bundle = reader.get_text(kMaxNameText);
   if (!reader.done() || call > static_cast<uint8_t>(AppCall::kCleanTemp)) return false;
+  if (!has_descriptors(frame)) return false;
   const bool cleans = call == static_cast<uint8_t>(AppCall::kCleanTemp);
   if (cleans && session_ && session_->is_running(bundle)) {
     reply_text(client, request, "false");  // it is in use
     return true;
   }
-  std::string argument;
-  if (!frame.fds.empty()) {
-    auto bytes = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
-    if (!bytes) {
-      reply(client, request, failure(bytes.error().in("the argument")));
-      return true;
-    }
-    argument.assign(bytes->begin(), bytes->end());
+  auto bytes = sealed_in(frame, 0, "the argument");
+  if (!bytes) {
+    reply(client, request, failure(bytes.error()));
+    return true;
   }
+  std::string argument(bytes->begin(), bytes->end());
   inquire(
       client,
       Inquiry::app_call(loop_, root_, bundle, static_cast<AppCall>(call), std::move(argument)),
@@ -362,35 +370,41 @@ Error Server::conflict() const {
 }
 
 bool Server::on_append(Client& client, uint32_t request, bool more, Frame& frame) {
-  if (frame.fds.empty() && !frame.lost_fds) return false;
-  auto taken = take_list(client, frame);
-  if (taken && more) return true;
-  auto list = std::exchange(client.list, {});
-  const auto capabilities = std::exchange(client.capabilities, {});
-  if (!taken) {
-    reply(client, request, taken);
-  } else if (!owns_session(client)) {
+  if (!has_descriptors(frame)) return false;
+  Pending& pending = client.append;
+  // A client whose next part failed on its side begins anew.
+  if (pending.request != request) pending = Pending{.request = request};
+  if (!pending.refused) {
+    auto taken = take_list(pending, frame);
+    if (!taken) {
+      pending = Pending{.request = request, .refused = true};
+      reply(client, request, taken);
+    }
+  }
+  if (more) return true;
+  Pending whole = std::exchange(pending, {});
+  if (whole.refused) return true;
+  if (!owns_session(client)) {
     reply(client, request, failure(no_session()));
   } else {
-    reply(client, request, session_->append(std::move(list), capabilities));
+    reply(client, request, session_->append(std::move(whole.list), whole.capabilities));
   }
   return true;
 }
 
 // The descriptors of a frame are its list, in a restore the capability file, and the manifests.
-Result<void> Server::take_list(Client& client, Frame& frame) {
-  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for the list");
-  auto bytes = read_sealed(frame.fds[0].borrow(), kMaxListBytes);
-  if (!bytes) return failure(bytes.error().in("the list of bundles"));
+Result<void> Server::take_list(Pending& pending, Frame& frame) const {
+  auto bytes = sealed_in(frame, 0, "the list of bundles");
+  if (!bytes) return failure(bytes.error());
   auto requests = decode_list(*bytes);
   if (!requests) return failure(requests.error());
   size_t next = 1;
   if (session_ && session_->kind() == SessionKind::kRestore && next < frame.fds.size()) {
-    auto file = read_sealed(frame.fds[next++].borrow(), kMaxListBytes);
-    if (!file) return failure(file.error().in("the capability file"));
-    client.capabilities.assign(file->begin(), file->end());
+    auto file = sealed_in(frame, next++, "the capability file");
+    if (!file) return failure(file.error());
+    pending.capabilities.assign(file->begin(), file->end());
   }
-  if (client.list.size() + requests->size() > kMaxBundles) {
+  if (pending.list.size() + requests->size() > kMaxBundles) {
     return failure(Code::kInvalidArgument, "the list of bundles is too long");
   }
   for (auto& request : *requests) {
@@ -398,7 +412,7 @@ Result<void> Server::take_list(Client& client, Frame& frame) {
       if (next >= frame.fds.size()) return failure(Code::kIpc, "a manifest is missing");
       request.manifest = std::move(frame.fds[next++]);
     }
-    client.list.push_back(std::move(request));
+    pending.list.push_back(std::move(request));
   }
   return {};
 }

@@ -41,6 +41,7 @@ class Server {
 
  private:
   struct Client;
+  struct Pending;
   using ClientId = uint64_t;
 
   [[nodiscard]] Result<void> watch_listener();
@@ -61,10 +62,12 @@ class Server {
                                ByteReader& reader);
   void on_open(Client& client, uint32_t request, SessionKind kind);
   [[nodiscard]] bool on_append(Client& client, uint32_t request, bool more, Frame& frame);
-  [[nodiscard]] Result<void> take_list(Client& client, Frame& frame);
+  [[nodiscard]] Result<void> take_list(Pending& pending, Frame& frame) const;
   void on_release(Client& client, uint32_t request);
   void session_ended();
 
+  void survey(Client& client, uint32_t request, const Frame& frame,
+              std::function<void(Client&, Result<Answer>)> answer);
   void inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
                std::function<void(Client&, Result<Answer>)> answer, uint32_t request);
   void reply(Client& client, uint32_t request, const Result<void>& result);

@@ -1,9 +1,17 @@
 #include "native/service/server.h"
 
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <set>
+#include <string>
+#include <vector>
+
+#include "native/io/tmpfile.h"
 #include "native/io/unix_socket.h"
+#include "native/protocol/channel.h"
 #include "tests/native/census.h"
 
 namespace backupkit {
@@ -55,6 +63,121 @@ TEST_F(ServerTest, a_client_for_whom_there_is_no_descriptor_waits_and_costs_noth
   server.shut_down();
   EXPECT_GE(idle, 1U);
   EXPECT_FALSE(connect_seqpacket(path).has_value()) << "it accepts nobody any more";
+}
+
+// A server and one client of it, on one thread.
+class Talk {
+ public:
+  Talk() {
+    auto pair = seqpacket_pair().value();
+    EXPECT_TRUE(server_.adopt(std::move(pair.first), true).has_value());
+    client_.emplace(std::move(pair.second));
+    say(FrameBuilder(FrameType::kHello).number(kWireVersion).number(uint32_t{1}));
+    EXPECT_EQ(hear(FrameType::kWelcome).type, FrameType::kWelcome);
+  }
+
+  void say(FrameBuilder& frame) { EXPECT_EQ(client_->send(frame.build()).value(), Sent::kAll); }
+
+  // Runs the server until it has said something of that type, and gives it; what it said before is
+  // in heard(). A frame of type 0: it ended the conversation.
+  Frame hear(FrameType wanted) {
+    Frame found;
+    EXPECT_TRUE(loop_->watch(client_->socket(), EPOLLIN, [&](uint32_t) {
+      auto arrival = client_->receive();
+      if (!arrival || arrival->receipt != Receipt::kMessage) return loop_->stop();
+      for (auto& frame : arrival->frames) {
+        if (frame.type == wanted) {
+          found = std::move(frame);
+          return loop_->stop();
+        }
+        heard_.push_back(std::move(frame));
+      }
+    }));
+    EXPECT_TRUE(loop_->run().has_value());
+    loop_->forget(client_->socket());
+    return found;
+  }
+
+  void append(uint32_t request, bool more, UniqueFd list) {
+    say(FrameBuilder(FrameType::kAppend)
+            .number(request)
+            .number(static_cast<uint8_t>(more))
+            .fd(std::move(list)));
+  }
+
+  [[nodiscard]] const std::vector<Frame>& heard() const { return heard_; }
+  [[nodiscard]] bool is_idle() const { return server_.is_idle(); }
+
+ private:
+  ScratchDirectory scratch_;
+  std::unique_ptr<Loop> loop_ = Loop::make().value();
+  Server server_{*loop_, scratch_.fd(), ServiceSettings{}, [] {}};
+  std::optional<Channel> client_;
+  std::vector<Frame> heard_;
+};
+
+UniqueFd list_of(const std::string& name) {
+  std::vector<BundleRequest> list(1);
+  list[0].name = name;
+  return sealed_memfd("list", encode_list(list)).value();
+}
+
+void open_session(Talk& talk) {
+  talk.say(FrameBuilder(FrameType::kOpenSession)
+               .number(uint32_t{1})
+               .number(static_cast<uint8_t>(SessionKind::kIncremental)));
+  const Frame answer = talk.hear(FrameType::kReply);
+  ByteReader reply(answer.body);
+  EXPECT_EQ(reply.get<uint32_t>(), 1U);
+  EXPECT_FALSE(read_error(reply).has_value());
+}
+
+TEST_F(ServerTest, an_append_of_which_a_part_was_refused_appends_nothing) {
+  Talk talk;
+  open_session(talk);
+  talk.append(2, true, UniqueFd(::memfd_create("unsealed", MFD_CLOEXEC)));
+  talk.append(2, false, list_of("com.example.second"));
+  talk.append(3, false, list_of("com.example.third"));
+  const Frame end = talk.hear(FrameType::kAllEnd);
+  ASSERT_EQ(end.type, FrameType::kAllEnd);
+  std::vector<uint32_t> refused;
+  for (const auto& frame : talk.heard()) {
+    ByteReader reader(frame.body);
+    if (frame.type == FrameType::kReply) {
+      const auto request = reader.get<uint32_t>();
+      if (read_error(reader)) refused.push_back(request);
+    } else if (frame.type == FrameType::kBundleBegin) {
+      EXPECT_EQ(reader.get_text(kMaxNameText), "com.example.third");
+    }
+  }
+  EXPECT_EQ(refused, std::vector<uint32_t>{2});
+}
+
+TEST_F(ServerTest, an_append_takes_nothing_of_one_that_was_left_unfinished) {
+  Talk talk;
+  open_session(talk);
+  talk.append(2, true, list_of("com.example.left"));
+  talk.append(3, false, list_of("com.example.whole"));
+  ASSERT_EQ(talk.hear(FrameType::kAllEnd).type, FrameType::kAllEnd);
+  std::set<std::string> begun;
+  for (const auto& frame : talk.heard()) {
+    if (frame.type != FrameType::kBundleBegin) continue;
+    ByteReader reader(frame.body);
+    begun.insert(reader.get_text(kMaxNameText));
+  }
+  EXPECT_EQ(begun, std::set<std::string>{"com.example.whole"});
+}
+
+TEST_F(ServerTest, a_request_without_its_descriptor_ends_the_conversation_alone) {
+  for (const auto type : {FrameType::kDataSize, FrameType::kAppCall}) {
+    Talk talk;
+    FrameBuilder request(type);
+    request.number(uint32_t{1}).number(uint8_t{0});
+    if (type == FrameType::kAppCall) request.text("com.example.notes");
+    talk.say(request);
+    EXPECT_NE(talk.hear(FrameType::kReply).type, FrameType::kReply);
+    EXPECT_TRUE(talk.is_idle());
+  }
 }
 
 }  // namespace
