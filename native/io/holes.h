@@ -1,0 +1,41 @@
+// The holes of a sparse file: ranges that read as zeros and have no blocks on the disk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+
+namespace backupkit {
+
+// Bytes from `offset` on.
+struct Extent {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+
+inline constexpr size_t kMaxHoles = 1'000'000;  // of one file
+
+// True for extents in order that neither are empty, nor touch one another, nor lead past `size`.
+[[nodiscard]] bool are_extents(std::span<const Extent> extents, uint64_t size);
+
+// What `extents`, which are_extents() of `size`, leave of a file: the data where they are its
+// holes, and the other way round.
+[[nodiscard]] std::vector<Extent> complement(std::span<const Extent> extents, uint64_t size);
+
+// The holes in the first `size` bytes of `file`. `blocks` is what fstat(2) says of it: where these
+// suffice for `size`, there is no hole and no system call. Zeros that were written are data; a file
+// system that cannot tell has no holes, and what is past kMaxHoles counts as data. The position of
+// `file` stays.
+[[nodiscard]] Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size, uint64_t blocks);
+
+// Gives back the blocks of those parts of `file`, open to write, that hold zeros; its size and
+// position stay. A hole may come out smaller, as the blocks want it; that a file system has no
+// holes is no error. Error kInvalidArgument: not are_extents() of the file's size.
+[[nodiscard]] Result<void> make_holes(BorrowedFd file, std::span<const Extent> holes);
+
+}  // namespace backupkit
