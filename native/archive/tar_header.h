@@ -21,9 +21,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "backupkit/error.h"
 #include "native/base/timestamp.h"
+#include "native/io/holes.h"
+#include "native/io/xattr.h"
 
 namespace backupkit {
 
@@ -54,6 +57,8 @@ struct Entry {
   std::string link_target;
   uint32_t device_major = 0;
   uint32_t device_minor = 0;
+  Xattrs xattrs;
+  std::vector<Extent> holes;  // of a file, are_extents() of its size
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 

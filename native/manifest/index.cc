@@ -6,12 +6,16 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "native/base/base64.h"
 #include "native/base/percent.h"
+#include "native/io/holes.h"
+#include "native/io/xattr.h"
 
 namespace backupkit {
 namespace {
@@ -27,8 +31,22 @@ std::string path_text(const std::string& path, bool encode) {
   return encode ? percent_encode(path) : path;
 }
 
+OrderedJson xattrs_json(const Xattrs& xattrs, bool encode) {
+  OrderedJson json = OrderedJson::object();
+  for (const auto& [name, value] : xattrs) json[path_text(name, encode)] = base64_encode(value);
+  return json;
+}
+
+OrderedJson holes_json(const std::vector<Extent>& holes) {
+  OrderedJson json = OrderedJson::array();
+  for (const Extent& hole : holes) json.push_back({hole.offset, hole.length});
+  return json;
+}
+
 OrderedJson item_json(const IndexItem& item) {
-  const bool encode = needs_percent(item.path) || std::ranges::any_of(item.links, needs_percent);
+  const auto names = std::views::keys(item.xattrs);
+  const bool encode = needs_percent(item.path) || std::ranges::any_of(item.links, needs_percent) ||
+                      std::ranges::any_of(names, needs_percent);
   OrderedJson stat = {{"st_size", item.size},
                       {"st_mode", item.mode},
                       {"st_atim", time_json(item.access)},
@@ -47,10 +65,9 @@ OrderedJson item_json(const IndexItem& item) {
   }
   json["uid"] = item.uid;
   json["gid"] = item.gid;
-  if (item.links.empty()) return json;
-  OrderedJson links = OrderedJson::array();
-  for (const std::string& link : item.links) links.push_back(path_text(link, encode));
-  json["links"] = std::move(links);
+  for (const std::string& link : item.links) json["links"].push_back(path_text(link, encode));
+  if (!item.xattrs.empty()) json["xattrs"] = xattrs_json(item.xattrs, encode);
+  if (!item.holes.empty()) json["holes"] = holes_json(item.holes);
   return json;
 }
 
@@ -112,6 +129,42 @@ class Fields {
       if (!element.is_string()) reject(key);
       if (element.is_string()) all.push_back(element.get<std::string>());
     }
+    return all;
+  }
+
+  Xattrs xattrs(const char* key, bool encoded) {
+    Xattrs all;
+    const Json* value = find(key);
+    if (value == nullptr) return all;
+    if (!value->is_object()) {
+      reject(key);
+      return all;
+    }
+    for (const auto& [name, text] : value->items()) {
+      const auto bytes =
+          text.is_string() ? base64_decode(text.get_ref<const std::string&>()) : std::nullopt;
+      auto decoded = encoded ? percent_decode(name) : Result<std::string>(name);
+      if (!bytes || !decoded || !all.emplace(std::move(*decoded), *bytes).second) reject(key);
+    }
+    if (!are_xattrs(all)) reject(key);
+    return all;
+  }
+
+  std::vector<Extent> extents(const char* key, uint64_t size) {
+    std::vector<Extent> all;
+    const Json* value = find(key);
+    if (value == nullptr) return all;
+    if (!value->is_array() || value->size() > kMaxHoles) {
+      reject(key);
+      return all;
+    }
+    for (const Json& pair : *value) {
+      const bool fits = pair.is_array() && pair.size() == 2 && pair[0].is_number_unsigned() &&
+                        pair[1].is_number_unsigned();
+      if (fits) all.push_back({pair[0].get<uint64_t>(), pair[1].get<uint64_t>()});
+      if (!fits) reject(key);
+    }
+    if (!are_extents(all, size)) reject(key);
     return all;
   }
 
@@ -182,6 +235,8 @@ IndexItem read_item(const Json& json, std::string& wrong) {
   const bool encoded = fields.number("encodeFlag", 1, 0) == 1;
   decode_path(item.path, encoded, fields, "path");
   for (std::string& link : item.links) decode_path(link, encoded, fields, "links");
+  item.xattrs = fields.xattrs("xattrs", encoded);
+  item.holes = fields.extents("holes", item.size);
   return item;
 }
 

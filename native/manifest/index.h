@@ -4,13 +4,15 @@
 //   item  = { "fileName": name, "encodeFlag"?: 1, "size": n, "hash": text, "entries"?: n,
 //             "information": { "path": text, "stat": { "st_size": n, "st_mode": n,
 //                 "st_atim": time, "st_mtim": time } },
-//             "isUserTar": bool, "isBigFile": bool, "uid"?: n, "gid"?: n, "links"?: [ *text ] }
+//             "isUserTar": bool, "isBigFile": bool, "uid"?: n, "gid"?: n, "links"?: [ *text ],
+//             "xattrs"?: { *( name: base64 ) }, "holes"?: [ *[ offset, length ] ] }
 //   time  = { "tv_sec": n, "tv_nsec": 0..999999999 }
 //   name  = 1*255 of [0-9A-Za-z_.], not "." or ".."
 //
-// A part has entries, a big file has uid, gid and, where it has them, links. With encodeFlag 1 the
-// path and the links are percent-encoded. A reader ignores what it does not know; size, hash,
-// entries, uid, gid and links may be absent, as in an index of the seed system.
+// A part has entries, a big file has uid, gid and, where it has them, links, extended attributes
+// and holes. With encodeFlag 1 the path, the links and the names of attributes are percent-encoded.
+// A reader ignores what it does not know; what is marked with ? and size and hash may be absent, as
+// in an index of the seed system.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,8 @@
 
 #include "backupkit/error.h"
 #include "native/base/timestamp.h"
+#include "native/io/holes.h"
+#include "native/io/xattr.h"
 
 namespace backupkit {
 
@@ -41,6 +45,8 @@ struct IndexItem {
   uint64_t uid = 0;
   uint64_t gid = 0;
   std::vector<std::string> links;  // the other names of a big file
+  Xattrs xattrs;                   // of a big file, as its holes
+  std::vector<Extent> holes;
   friend bool operator==(const IndexItem&, const IndexItem&) = default;
 };
 

@@ -34,6 +34,8 @@ IndexItem big_file(std::string path) {
   item.uid = 4294967294;
   item.gid = 1000;
   item.links = {"other/name", "third"};
+  item.xattrs = {{"user.note", std::string("\0\xFF=", 3)}, {"security.capability", ""}};
+  item.holes = {{0, 4096}, {8192, item.size - 8192}};
   return item;
 }
 
@@ -66,6 +68,9 @@ TEST(Index, paths_that_need_it_are_percent_encoded) {
   IndexItem linked = big_file("plain");
   linked.links = {"\xFF"};
   EXPECT_EQ(read_index(write_index({linked})).value().at(0), linked);
+  IndexItem labelled = big_file("plain");
+  labelled.xattrs = {{"user.\xFF%", "value"}};
+  EXPECT_EQ(read_index(write_index({labelled})).value().at(0), labelled);
 }
 
 TEST(Index, golden) {
@@ -76,6 +81,14 @@ TEST(Index, golden) {
       R"("tv_nsec":2}}},"isUserTar":false,"isBigFile":false,"size":10240,)"
       R"("hash":"xxh3:00112233445566778899aabbccddeeff","entries":7}])"
       "\n");
+}
+
+TEST(Index, a_big_file_s_attributes_are_base64_and_its_holes_pairs) {
+  const std::string text = write_index({big_file("a")});
+  EXPECT_NE(text.find(R"("xattrs":{"security.capability":"","user.note":"AP89"},)"
+                      R"("holes":[[0,4096],[8192,9223372036854767615]])"),
+            std::string::npos)
+      << text;
 }
 
 TEST(Index, reads_an_index_of_the_seed_system_and_unknown_fields) {
@@ -103,11 +116,35 @@ TEST(Index, refuses_names_and_paths_that_lead_out) {
 }
 
 TEST(Index, refuses_wrong_types_and_ranges) {
-  for (const std::string more :
-       {R"(,"size":-1)", R"(,"size":1.5)", R"(,"size":"1")", R"(,"size":18446744073709551615)",
-        R"(,"size":99999999999999999999999)", R"(,"hash":1)", R"(,"uid":4294967296)",
-        R"(,"entries":null)", R"(,"links":"a")", R"(,"links":[1])", R"(,"encodeFlag":2)",
-        R"(,"isBigFile":1)", R"(,"isUserTar":"no")", R"(,"information":[])"}) {
+  for (const std::string more : {R"(,"size":-1)",
+                                 R"(,"size":1.5)",
+                                 R"(,"size":"1")",
+                                 R"(,"size":18446744073709551615)",
+                                 R"(,"size":99999999999999999999999)",
+                                 R"(,"hash":1)",
+                                 R"(,"uid":4294967296)",
+                                 R"(,"xattrs":[])",
+                                 R"(,"xattrs":{"a":1})",
+                                 R"(,"xattrs":{"a":"?"})",
+                                 R"(,"xattrs":{"":""})",
+                                 R"(,"xattrs":{"%61":"","a":""},"encodeFlag":1)",
+                                 R"(,"holes":{})",
+                                 R"(,"holes":[1])",
+                                 R"(,"holes":[[0]])",
+                                 R"(,"holes":[[0,0]])",
+                                 R"(,"holes":[[0,2]])",
+                                 R"(,"holes":[[1,1]])",
+                                 R"(,"holes":[[0,-1]])",
+                                 R"(,"holes":[[0,18446744073709551615]])",
+                                 R"(,"size":9,"holes":[[4,1],[2,1]])",
+                                 R"(,"size":9,"holes":[[4,1],[5,1]])",
+                                 R"(,"entries":null)",
+                                 R"(,"links":"a")",
+                                 R"(,"links":[1])",
+                                 R"(,"encodeFlag":2)",
+                                 R"(,"isBigFile":1)",
+                                 R"(,"isUserTar":"no")",
+                                 R"(,"information":[])"}) {
     const auto read = read_index(with("a", "b", more));
     ASSERT_FALSE(read) << more;
     EXPECT_EQ(read.error().code, Code::kUnpackFailed);
