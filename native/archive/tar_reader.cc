@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -12,21 +11,12 @@
 #include <utility>
 
 #include "native/base/syscall.h"
+#include "native/io/write.h"
 
 namespace backupkit {
 namespace {
 
 constexpr size_t kBufferSize = size_t{256} << 10U;
-
-Result<void> write_all(BorrowedFd out, std::span<const uint8_t> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = retry([&] { return ::write(out.get(), bytes.data(), bytes.size()); });
-    if (put < 0) return errno_failure("writing the content of an entry");
-    if (put == 0) return failure(Error::from_errno(EIO, "writing the content of an entry"));
-    bytes = bytes.subspan(static_cast<size_t>(put));
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -55,7 +45,9 @@ Result<void> TarReader::copy_content(BorrowedFd out) {
     const uint64_t most = buffered ? buffer_at_ + buffered_ - offset : kBufferSize;
     const auto bytes = view(offset, static_cast<size_t>(std::min(most, content_size_ - done)));
     if (!bytes) return failure(bytes.error());
-    if (auto written = write_all(out, *bytes); !written) return written;
+    if (auto written = write_all(out, *bytes, "writing the content of an entry"); !written) {
+      return written;
+    }
     done += bytes->size();
   }
   return {};

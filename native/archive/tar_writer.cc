@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "native/base/syscall.h"
+#include "native/io/write.h"
 
 namespace backupkit {
 namespace {
@@ -123,18 +124,12 @@ Result<uint64_t> TarWriter::copy_in(BorrowedFd content, uint64_t size, int& read
 }
 
 Result<void> TarWriter::flush() {
-  std::span<const uint8_t> left(buffer_.get(), used_);
-  archive_hash_.update(left);
-  while (!left.empty()) {
-    const ssize_t put = retry([&] { return ::write(out_.get(), left.data(), left.size()); });
-    if (put <= 0) {
-      broken_ = Error::from_errno(put < 0 ? errno : EIO, "writing an archive");
-      return failure(*broken_);
-    }
-    left = left.subspan(static_cast<size_t>(put));
-  }
-  used_ = 0;
-  return {};
+  const std::span<const uint8_t> filled(buffer_.get(), used_);
+  archive_hash_.update(filled);
+  auto written = write_all(out_.borrow(), filled, "writing an archive");
+  if (!written) broken_ = written.error();
+  if (written) used_ = 0;
+  return written;
 }
 
 }  // namespace backupkit

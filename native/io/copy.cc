@@ -14,6 +14,7 @@
 #include <span>
 
 #include "native/base/syscall.h"
+#include "native/io/write.h"
 
 namespace backupkit {
 namespace {
@@ -49,38 +50,10 @@ Error copy_error(int error) {
   return Error::from_errno(error, "copy");
 }
 
-Result<void> wait_for(BorrowedFd fd, short events) {
-  if (!fd.is_open()) return {};  // poll(2) would pass it over and never end
-  pollfd waiting{fd.get(), events, 0};
-  if (retry([&] { return ::poll(&waiting, 1, -1); }) < 0) return errno_failure("wait to copy");
-  return {};
-}
-
 // Which end said EAGAIN is not told, so both are awaited, one after the other.
 Result<void> wait_for_both(BorrowedFd in, BorrowedFd out) {
   if (auto readable = wait_for(in, POLLIN); !readable) return readable;
   return wait_for(out, POLLOUT);
-}
-
-struct Written {
-  size_t size = 0;
-  int error = 0;
-};
-
-// Writes all of `bytes` but what an error leaves over.
-Written write_all(BorrowedFd out, std::span<const uint8_t> bytes) {
-  Written written;
-  while (written.size < bytes.size()) {
-    const auto rest = bytes.subspan(written.size);
-    const auto count = retry([&] { return ::write(out.get(), rest.data(), rest.size()); });
-    if (count >= 0) {
-      written.size += static_cast<size_t>(count);
-    } else if (errno != EAGAIN || !wait_for(out, POLLOUT)) {
-      written.error = errno;
-      break;
-    }
-  }
-  return written;
 }
 
 // Takes back what was read and not written. Pipes and sockets cannot (ESPIPE), as the caller knows.
@@ -215,7 +188,7 @@ Result<Copier::Step> Copier::user_step(BorrowedFd in, BorrowedFd out, size_t siz
     return Step{};
   }
   const auto size_read = static_cast<size_t>(count);
-  const auto written = write_all(out, std::span(buffer_).first(size_read));
+  const auto written = write_most(out, std::span(buffer_).first(size_read));
   moved_through_user_ += written.size;
   if (written.error == 0) return Step{Step::Kind::kMoved, written.size};
   unread(in, size_read - written.size);

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "native/base/syscall.h"
+#include "native/io/write.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -53,15 +54,6 @@ Result<UniqueFd> unlinked_file(BorrowedFd directory) {
     if (errno != EEXIST) return errno_failure("temporary file");
   }
   return failure(Error::from_errno(EEXIST, "temporary file"));
-}
-
-Result<void> write_all(BorrowedFd file, std::span<const uint8_t> bytes) {
-  while (!bytes.empty()) {
-    const auto written = retry([&] { return ::write(file.get(), bytes.data(), bytes.size()); });
-    if (written < 0) return errno_failure("write");
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
-  return {};
 }
 
 UniqueFd new_memfd(const char* name) {
@@ -106,7 +98,8 @@ Result<UniqueFd> reopen_readonly(BorrowedFd file) {
 Result<UniqueFd> sealed_memfd(const char* name, std::span<const uint8_t> bytes) {
   const UniqueFd made = new_memfd(name);
   if (!made.is_open()) return errno_failure("memfd");
-  if (auto written = write_all(made.borrow(), bytes); !written) return failure(written.error());
+  if (auto written = write_all(made.borrow(), bytes, "write"); !written)
+    return failure(written.error());
   if (::fcntl(made.get(), F_ADD_SEALS, kNeededSeals | F_SEAL_SEAL) != 0) {
     return errno_failure("seal a memfd");
   }

@@ -1,15 +1,12 @@
 #include "native/manifest/manifest_writer.h"
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "native/base/syscall.h"
+#include "native/io/write.h"
 #include "native/manifest/walk_order.h"
 
 namespace backupkit {
@@ -45,18 +42,13 @@ Result<void> ManifestWriter::finish() {
 
 Result<void> ManifestWriter::flush() {
   if (broken_) return failure(*broken_);
-  std::span<const uint8_t> left(reinterpret_cast<const uint8_t*>(buffer_.data()), buffer_.size());
-  hasher_.update(left);
-  while (!left.empty()) {
-    const ssize_t put = retry([&] { return ::write(out_.get(), left.data(), left.size()); });
-    if (put <= 0) {
-      broken_ = Error::from_errno(put < 0 ? errno : EIO, "writing a manifest");
-      return failure(*broken_);
-    }
-    left = left.subspan(static_cast<size_t>(put));
-  }
-  buffer_.clear();
-  return {};
+  const auto* begin = reinterpret_cast<const uint8_t*>(buffer_.data());
+  const std::span<const uint8_t> filled(begin, buffer_.size());
+  hasher_.update(filled);
+  auto written = write_all(out_, filled, "writing a manifest");
+  if (!written) broken_ = written.error();
+  if (written) buffer_.clear();
+  return written;
 }
 
 }  // namespace backupkit
