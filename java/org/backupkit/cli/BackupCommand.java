@@ -2,6 +2,7 @@ package org.backupkit.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -12,8 +13,11 @@ import org.backupkit.store.SnapshotStore;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Backs up into a store. */
 @Command(
@@ -38,6 +42,19 @@ final class BackupCommand implements Callable<Integer> {
       description = "Do not read big files to hash them: a restore checks their size alone.")
   private boolean unhashed;
 
+  @Option(
+      names = "--rate",
+      paramLabel = "N",
+      defaultValue = "800",
+      description = "Files per second and bundle, ${DEFAULT-VALUE} if not said; 0 pauses.")
+  private int rate;
+
+  @Option(
+      names = "--timeout",
+      paramLabel = "MS",
+      description = "Milliseconds that each bundle may take, 0 to 14400000.")
+  private @Nullable Long timeout;
+
   @Option(names = "--json", description = "Print one JSON object per line.")
   private boolean json;
 
@@ -46,8 +63,11 @@ final class BackupCommand implements Callable<Integer> {
       description = "The bundles; all that may be, if none is named.")
   private @Nullable List<String> bundles;
 
+  @Spec private @Nullable CommandSpec spec;
+
   @Override
   public Integer call() throws IOException {
+    BackupOptions options = options();
     SnapshotStore target = SnapshotStore.open(Objects.requireNonNull(store));
     int leftOut = 0;
     try (BackupService service = connection.open()) {
@@ -63,11 +83,20 @@ final class BackupCommand implements Callable<Integer> {
       }
       Output output = new Output(json);
       BackupReport report =
-          full || unhashed
-              ? target.backupFull(service, names, new BackupOptions(!unhashed), output)
-              : target.backup(service, names, output);
+          full
+              ? target.backupFull(service, names, options, output)
+              : target.backup(service, names, options, output);
       int code = output.summary("Backed up", report.bundles(), report.elapsed());
       return code == 0 && leftOut > 0 ? Main.PARTIAL : code;
+    }
+  }
+
+  private BackupOptions options() {
+    try {
+      Duration limit = timeout == null ? null : Duration.ofMillis(timeout);
+      return new BackupOptions(!unhashed, rate, limit);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(Objects.requireNonNull(spec).commandLine(), e.getMessage());
     }
   }
 }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.backupkit.BackupService;
 import org.backupkit.FileData;
@@ -15,8 +16,15 @@ record CapabilityFile(JsonNode content) {
   static final ObjectMapper MAPPER = new ObjectMapper();
 
   static CapabilityFile ask(BackupService service) throws IOException {
-    try (FileData data = service.getLocalCapabilities().get()) {
+    try (FileData data = await(service.getLocalCapabilities())) {
       return new CapabilityFile(MAPPER.readTree(data.fd().readAllBytes()));
+    }
+  }
+
+  /** Waits for what a service was asked, in a command that knows IOException only. */
+  static <T> T await(CompletableFuture<T> asked) throws IOException {
+    try {
+      return asked.get();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("Interrupted");

@@ -23,10 +23,12 @@ import picocli.CommandLine.Spec;
       DemoCommand.class,
       BundleCommand.class,
       CapabilitiesCommand.class,
+      SizeCommand.class,
       BackupCommand.class,
       RestoreCommand.class,
       ListCommand.class,
-      ServeCommand.class
+      ServeCommand.class,
+      StatusCommand.class
     })
 public final class Main implements Callable<Integer> {
   static final int FAILED = 1;

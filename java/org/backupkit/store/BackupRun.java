@@ -19,13 +19,10 @@ import org.jspecify.annotations.Nullable;
 
 /** Writes what one backup session delivers into the store. Its callbacks come one at a time. */
 final class BackupRun implements GeneralCallbacks {
-  // What the interface allows at most. The store copies in the kernel: nothing needs to be held
-  // back.
-  private static final int FILES_PER_SECOND = 800;
-
   private final BackupService service;
   private final Path store;
   private final JsonNode capabilities;
+  private final BackupOptions options;
   private final Progress progress;
   private final Map<String, @Nullable BundleResult> results = new LinkedHashMap<>();
   private final Map<String, Incoming> running = new HashMap<>();
@@ -37,10 +34,12 @@ final class BackupRun implements GeneralCallbacks {
       Path store,
       List<String> bundles,
       JsonNode capabilities,
+      BackupOptions options,
       Progress progress) {
     this.service = service;
     this.store = store;
     this.capabilities = capabilities;
+    this.options = options;
     this.progress = progress;
     bundles.forEach(bundle -> results.put(bundle, null));
   }
@@ -81,7 +80,7 @@ final class BackupRun implements GeneralCallbacks {
     }
     try {
       running.put(bundle, Incoming.begin(bundle, store.resolve(bundle)));
-      askForSpeed(bundle);
+      setPace(bundle);
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
     } catch (IOException e) {
       String what = "No snapshot could be begun in \"" + store.resolve(bundle) + "\"";
@@ -165,11 +164,14 @@ final class BackupRun implements GeneralCallbacks {
         new BackupException(ErrorCode.IPC, "The backup service died during the backup"));
   }
 
-  private void askForSpeed(String bundle) {
+  private void setPace(String bundle) {
     try {
-      service.updateSendRate(bundle, FILES_PER_SECOND);
+      service.updateSendRate(bundle, options.rate());
+      if (options.timeout() != null) {
+        service.updateTimer(bundle, Math.toIntExact(options.timeout().toMillis()));
+      }
     } catch (BackupException e) {
-      // The bundle goes on at the usual rate; that the service has died is told by itself.
+      // The bundle goes on at the usual pace; that the service has died is told by itself.
     }
   }
 

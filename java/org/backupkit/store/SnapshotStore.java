@@ -88,7 +88,24 @@ public final class SnapshotStore {
    */
   public BackupReport backup(BackupService service, List<String> bundles, Progress progress)
       throws IOException {
-    return backupFull(service, bundles, progress);
+    return backup(service, bundles, BackupOptions.defaults(), progress);
+  }
+
+  /**
+   * Backs up bundles, with options. The same as {@link #backupFull} for now.
+   *
+   * @param service the service that knows them
+   * @param bundles their names
+   * @param options how
+   * @param progress is told of each step
+   * @return a result for each bundle
+   * @throws IOException when nothing was backed up: the store is in use or cannot be written, or
+   *     the service refused the session
+   */
+  public BackupReport backup(
+      BackupService service, List<String> bundles, BackupOptions options, Progress progress)
+      throws IOException {
+    return backupFull(service, bundles, options, progress);
   }
 
   /**
@@ -129,7 +146,8 @@ public final class SnapshotStore {
     }
     try (FileChannel lock = lock()) {
       removeLeftovers(lock);
-      BackupRun run = new BackupRun(service, directory, names, Capabilities.ask(service), progress);
+      BackupRun run =
+          new BackupRun(service, directory, names, Capabilities.ask(service), options, progress);
       Failure broken = null;
       try (SessionBackup session = new SessionBackup(service, run)) {
         Await.value(

@@ -4,10 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -126,19 +123,9 @@ class MainTest {
   }
 
   private int run(String... arguments) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    PrintStream usualOut = System.out;
-    PrintStream usualErr = System.err;
-    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
-    System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
-    try {
-      return Main.run(arguments);
-    } finally {
-      System.setOut(usualOut);
-      System.setErr(usualErr);
-      output = out.toString(StandardCharsets.UTF_8);
-      errors = err.toString(StandardCharsets.UTF_8);
-    }
+    CommandRun run = CommandRun.of(arguments);
+    output = run.output();
+    errors = run.errors();
+    return run.code();
   }
 }

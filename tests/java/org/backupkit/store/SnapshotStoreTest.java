@@ -78,7 +78,8 @@ class SnapshotStoreTest {
     byte[] bytes = Files.readAllBytes(photo);
     SnapshotStore store = SnapshotStore.open(directory);
     try (BackupService service = BackupService.embedded(root)) {
-      store.backupFull(service, List.of(PHOTOS), new BackupOptions(false), Progress.NONE);
+      store.backupFull(
+          service, List.of(PHOTOS), BackupOptions.defaults().withIntegrity(false), Progress.NONE);
       Path snapshot = directory.resolve(PHOTOS).resolve(store.snapshots().get(0).id());
       String index = Files.readString(snapshot.resolve("manage.json"));
       assertTrue(index.contains("\"hash\":\"\""), index);

@@ -1,0 +1,85 @@
+package org.backupkit.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.backupkit.BackupService;
+import org.backupkit.GeneralCallbacks;
+import org.backupkit.IncrementalBackupTime;
+import org.backupkit.SessionBackup;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Asks how much data bundles have. */
+@Command(
+    name = "size",
+    description = "Tells how much data bundles have. Fails while a backup or restore runs.",
+    mixinStandardHelpOptions = true)
+final class SizeCommand implements Callable<Integer> {
+  @Mixin private Connection connection = new Connection();
+
+  @Option(names = "--precise", description = "Count every file, and do not estimate.")
+  private boolean precise;
+
+  @Option(names = "--json", description = "Print the service's report, on one line.")
+  private boolean json;
+
+  @Parameters(
+      paramLabel = "BUNDLE",
+      description = "The bundles; all that may be backed up, if none is named.")
+  private @Nullable List<String> bundles;
+
+  /** Called on the session's thread before the question's future completes. */
+  private static final class Answer implements GeneralCallbacks {
+    private volatile String report = "{}";
+
+    @Override
+    public void onBackupSizeReport(String text) {
+      report = text;
+    }
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    try (BackupService service = connection.open()) {
+      List<String> names = bundles == null ? CapabilityFile.ask(service).allowed() : bundles;
+      Set<String> missing = new LinkedHashSet<>(names);
+      JsonNode report = ask(service, names);
+      for (JsonNode bundle : report.path("scanned")) {
+        missing.remove(bundle.path("bundleName").asText());
+        if (!json) {
+          System.out.printf(
+              "%-40s %10s%n",
+              bundle.path("bundleName").asText(), Output.size(bundle.path("dataSize").asLong()));
+        }
+      }
+      if (json) {
+        System.out.println(report);
+      }
+      missing.forEach(
+          name -> System.err.println("backupkit: the device has no bundle \"" + name + "\""));
+      return missing.isEmpty() ? 0 : Main.FAILED;
+    }
+  }
+
+  private JsonNode ask(BackupService service, List<String> names) throws IOException {
+    Answer answer = new Answer();
+    try (SessionBackup session = new SessionBackup(service, answer)) {
+      List<IncrementalBackupTime> times =
+          names.stream().map(name -> new IncrementalBackupTime(name, 0)).toList();
+      CapabilityFile.await(session.getBackupDataSize(precise, times));
+    }
+    try {
+      return CapabilityFile.MAPPER.readTree(answer.report);
+    } catch (JsonProcessingException e) {
+      throw new IOException("The service's report is not valid JSON: " + answer.report, e);
+    }
+  }
+}
