@@ -1,29 +1,24 @@
 #include "native/extension/backup.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "native/base/hash.h"
 #include "native/base/syscall.h"
+#include "native/extension/big_files.h"
+#include "native/extension/file_hasher.h"
 #include "native/extension/history.h"
 #include "native/extension/parts.h"
 #include "native/extension/report.h"
@@ -50,36 +45,9 @@ Entry header_of(const ScanEntry& found) {
   return entry;
 }
 
-// The extension of a file's name with its dot, if it may stand in a uri.
-std::string suffix_of(std::string_view name) {
-  const auto dot = name.rfind('.');
-  if (dot == std::string_view::npos || dot == 0) return "";
-  const auto suffix = name.substr(dot + 1);
-  const auto plain = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  };
-  if (suffix.empty() || suffix.size() > 16 || !std::ranges::all_of(suffix, plain)) return "";
-  return "." + std::string(suffix);
-}
-
 uint64_t now_in_ns() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
-
-// True for what the row of an entry says whole: nothing has to be sent when only that has changed.
-bool is_all_in_its_row(const ScanEntry& found) {
-  return S_ISDIR(found.mode) || S_ISLNK(found.mode) || S_ISFIFO(found.mode);
-}
-
-// The manifest of one big file.
-Result<UniqueFd> manifest_of(const ManifestRow& row) {
-  const UniqueFd file(::memfd_create("manifest", MFD_CLOEXEC));
-  if (!file.is_open()) return errno_failure("a manifest");
-  ManifestWriter writer(file.borrow());
-  if (auto added = writer.add(row); !added) return failure(added.error());
-  if (auto finished = writer.finish(); !finished) return failure(finished.error());
-  return reopen_readonly(file.borrow());
 }
 
 class Backup {
@@ -90,7 +58,9 @@ class Backup {
         hook_(hook),
         link_(link),
         parts_(sandbox, settings.is_incremental ? milliseconds_text() + "_" : "",
-               settings.is_incremental, link, index_) {}
+               settings.is_incremental, link, index_),
+        big_files_({seed_, settings.hashes_big_files, settings.is_incremental}, link, hasher_,
+                   index_) {}
 
   Result<void> run(UniqueFd old_manifest);
 
@@ -105,41 +75,33 @@ class Backup {
   Result<void> walk();
   Result<void> visit(const ScanEntry& found);
   Result<bool> leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old);
-  Result<bool> has_content(const ScanEntry& found, const std::string& hash);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_small(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_big(const ScanEntry& found, UniqueFd file);
-  Result<void> send_big(const IndexItem& item, const ManifestRow& row, BorrowedFd file);
   Result<UniqueFd> open_file(const ScanEntry& found, const std::optional<ManifestRow>& old);
-  Result<std::string> hash_file(BorrowedFd file, uint64_t size, const std::string& path);
   [[nodiscard]] std::string milliseconds_text() const { return std::to_string(seed_ / 1'000'000); }
-  std::string big_name(const ScanEntry& found);
   [[nodiscard]] ManifestRow row(const ScanEntry& found, const std::string& in) const;
   Result<void> keep_row(const ManifestRow& row);
   Result<void> keep_part_row(const ManifestRow& row);
   void name_first(const ScanEntry& found, FirstName first);
   Result<void> send_index();
   Result<void> send_report();
-  [[nodiscard]] Result<void> verdict() const;
 
   BorrowedFd sandbox_;
   const Settings& settings_;
   Hook& hook_;
   Link& link_;
   uint64_t seed_ = now_in_ns();
+  Work work_;
+  FileHasher hasher_{link_, work_};
   std::vector<IndexItem> index_;
   Parts parts_;
+  BigFiles big_files_;
   std::unique_ptr<History> history_;  // of an incremental one
   std::string app_report_;
-  std::set<std::string> names_;
   std::map<std::pair<uint64_t, uint64_t>, FirstName> first_names_;
-  Hasher hasher_;
-  Bytes buffer_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  uint64_t entries_ = 0;
   uint64_t unchanged_ = 0;
-  uint64_t bytes_packed_ = 0;
-  uint64_t bytes_shared_ = 0;
   ScanTotals totals_;
   std::vector<std::string> unreadable_;  // found when an entry was opened
   uint64_t unreadable_count_ = 0;
@@ -161,7 +123,7 @@ Result<void> Backup::run(UniqueFd old_manifest) {
   if (auto sent = parts_.finish(); !sent) return sent;
   if (auto sent = send_index(); !sent) return sent;
   if (auto sent = send_report(); !sent) return sent;
-  return verdict();
+  return verdict(settings_.bundle, totals_);
 }
 
 Result<void> Backup::walk() {
@@ -176,9 +138,8 @@ Result<void> Backup::walk() {
 }
 
 Result<void> Backup::visit(const ScanEntry& found) {
-  ++entries_;
-  if (auto told = link_.progress("pack", found.path, entries_, bytes_packed_ + bytes_shared_);
-      !told) {
+  ++work_.entries;
+  if (auto told = link_.progress("pack", found.path, work_.entries, work_.bytes()); !told) {
     return told;
   }
   std::optional<ManifestRow> old;
@@ -201,22 +162,9 @@ Result<void> Backup::visit(const ScanEntry& found) {
 
 // True when an earlier backup holds what the entry is; then its row alone is kept.
 Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old) {
-  if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
-  switch (change_of(old, found)) {
-    case Change::kUnchanged:
-      break;
-    case Change::kMetadata:
-      if (is_all_in_its_row(found)) break;
-      [[fallthrough]];
-    case Change::kRehash: {
-      if (!S_ISREG(found.mode)) return false;
-      auto same = has_content(found, old->hash);
-      if (!same || !*same) return same;
-      break;
-    }
-    default:
-      return false;
-  }
+  if (!history_) return false;
+  auto held = history_->holds(old, found, hasher_);
+  if (!held || !*held) return held;
   ManifestRow kept = row(found, old->in);
   kept.hash = old->hash;
   kept.is_incremental = false;
@@ -224,17 +172,6 @@ Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<Manif
   name_first(found, {found.path, std::nullopt, false});
   if (auto added = keep_row(kept); !added) return failure(added.error());
   return true;
-}
-
-// Whether the file still has the content of that hash; no, where it cannot be told.
-Result<bool> Backup::has_content(const ScanEntry& found, const std::string& hash) {
-  if (!hash.starts_with("xxh3:")) return false;
-  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  const UniqueFd file(
-      retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
-  if (!file.is_open()) return false;
-  auto now = hash_file(file.borrow(), found.size, found.path);
-  return now && *now == hash;
 }
 
 // Another name of what is stored already.
@@ -294,7 +231,7 @@ Result<void> Backup::add_small(const ScanEntry& found, const std::optional<Manif
   if (!file->is_open()) return {};
   auto packed = parts_.add_file(header_of(found), file->borrow());
   if (!packed) return failure(packed.error());
-  bytes_packed_ += found.size;
+  work_.bytes_packed += found.size;
   name_first(found, {found.path, std::nullopt});
   ManifestRow added = row(found, packed->part);
   added.hash = std::move(packed->hash);
@@ -302,84 +239,11 @@ Result<void> Backup::add_small(const ScanEntry& found, const std::optional<Manif
 }
 
 Result<void> Backup::add_big(const ScanEntry& found, UniqueFd file) {
-  IndexItem item;
-  item.file_name = big_name(found);
-  item.path = found.path;
-  item.size = found.size;
-  item.mode = found.mode;
-  item.access = found.atime;
-  item.modification = found.mtime;
-  item.is_user_tar = item.file_name.ends_with(".tar");
-  item.is_big_file = true;
-  item.uid = found.uid;
-  item.gid = found.gid;
-  ManifestRow added = row(found, item.file_name);
-  if (history_ && settings_.hashes_big_files) {
-    // Its own manifest goes with it, so the hash cannot come after.
-    auto hash = hash_file(file.borrow(), found.size, found.path);
-    if (!hash) return failure(hash.error());
-    item.hash = added.hash = std::move(*hash);
-  }
-  if (auto sent = send_big(item, added, file.borrow()); !sent) return sent;
-  if (!history_ && settings_.hashes_big_files) {
-    // After the sending, so that the receiver copies while this reads.
-    auto hash = hash_file(file.borrow(), found.size, found.path);
-    if (!hash) return failure(hash.error());
-    item.hash = std::move(*hash);
-  }
-  name_first(found, {found.path, index_.size()});
-  bytes_shared_ += found.size;
-  index_.push_back(std::move(item));
+  ManifestRow added = row(found, "");
+  if (auto sent = big_files_.add(found, std::move(file), added); !sent) return sent;
+  name_first(found, {found.path, index_.size() - 1});
+  work_.bytes_shared += found.size;
   return keep_row(added);
-}
-
-Result<void> Backup::send_big(const IndexItem& item, const ManifestRow& row, BorrowedFd file) {
-  // A second descriptor of the same open file: its position is the receiver's, pread leaves it.
-  UniqueFd given(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-  if (!given.is_open()) return errno_failure("duplicate of '" + item.path + "'");
-  std::vector<UniqueFd> fds;
-  fds.push_back(std::move(given));
-  if (history_) {
-    auto manifest = manifest_of(row);
-    if (!manifest) return failure(manifest.error());
-    fds.push_back(std::move(*manifest));
-  }
-  auto sent = link_.send_file(item.file_name, std::move(fds));
-  if (!sent) return failure(sent.error());
-  return {};
-}
-
-Result<std::string> Backup::hash_file(BorrowedFd file, uint64_t size, const std::string& path) {
-  buffer_.resize(1U << 20);
-  (void)hasher_.finish();  // of a file that could not be read to its end, something may be left
-  uint64_t at = 0;
-  while (at < size) {
-    const auto want = std::min<uint64_t>(buffer_.size(), size - at);
-    const auto got =
-        retry([&] { return ::pread(file.get(), buffer_.data(), want, static_cast<int64_t>(at)); });
-    if (got < 0) return errno_failure("read of '" + path + "'");
-    if (got == 0) {
-      return failure(Code::kPackFailed,
-                     "'" + path + "' became shorter while it was read; run the backup again");
-    }
-    hasher_.update(std::span(buffer_).first(static_cast<size_t>(got)));
-    at += static_cast<uint64_t>(got);
-    auto told = link_.progress("pack", path, entries_, bytes_packed_ + bytes_shared_ + at);
-    if (!told) return failure(told.error());
-  }
-  return hasher_.finish();
-}
-
-std::string Backup::big_name(const ScanEntry& found) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(found.path.data());
-  const std::span path(bytes, found.path.size());
-  for (uint64_t seed = seed_;; ++seed) {
-    std::array<char, 17> digits{};
-    (void)std::snprintf(digits.data(), digits.size(), "%016llx",
-                        static_cast<unsigned long long>(hash64(path, seed)));
-    auto name = std::string(digits.data()) + suffix_of(found.name);
-    if (names_.insert(name).second) return name;
-  }
 }
 
 ManifestRow Backup::row(const ScanEntry& found, const std::string& in) const {
@@ -432,8 +296,8 @@ Result<void> Backup::send_report() {
   tally.unchanged = unchanged_;
   tally.failed = totals_.unreadable + totals_.unsupported;
   tally.details = totals_.details;
-  tally.bytes_moved = bytes_packed_;
-  tally.bytes_shared = bytes_shared_;
+  tally.bytes_moved = work_.bytes_packed;
+  tally.bytes_shared = work_.bytes_shared;
   tally.spent = std::chrono::steady_clock::now() - start_;
   nlohmann::json more = {{"excluded", totals_.excluded},
                          {"unreadable", totals_.unreadable},
@@ -441,21 +305,6 @@ Result<void> Backup::send_report() {
                          {"vanished", totals_.vanished}};
   if (history_ && !history_->why_full().empty()) more["whyFull"] = history_->why_full();
   return link_.report(result_report(tally, more));
-}
-
-// Partial is never success.
-Result<void> Backup::verdict() const {
-  const auto lost = totals_.unreadable + totals_.unsupported;
-  if (lost == 0) return {};
-  std::string text =
-      std::to_string(lost) + " entries of '" + settings_.bundle + "' could not be stored: ";
-  size_t named = 0;
-  for (const auto& line : totals_.details) {
-    if (text.size() > kMaxText / 4) break;
-    text += (named++ == 0 ? "" : "; ") + line;
-  }
-  if (named < lost) text += "; and " + std::to_string(lost - named) + " more";
-  return failure(totals_.unreadable > 0 ? Code::kNotPermitted : Code::kPackFailed, text);
 }
 
 }  // namespace

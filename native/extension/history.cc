@@ -1,14 +1,38 @@
 #include "native/extension/history.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <ctime>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
 
 namespace backupkit {
+namespace {
+
+// True for what the row of an entry says whole: nothing has to be sent when only that has changed.
+bool is_all_in_its_row(const ScanEntry& found) {
+  return S_ISDIR(found.mode) || S_ISLNK(found.mode) || S_ISFIFO(found.mode);
+}
+
+// Whether the file still has the content of that hash; no, where it cannot be told.
+Result<bool> has_content(const ScanEntry& found, const std::string& hash, FileHasher& hasher) {
+  if (!hash.starts_with("xxh3:")) return false;
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const UniqueFd file(
+      retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
+  if (!file.is_open()) return false;
+  auto now = hasher.hash(file.borrow(), found.size, found.path);
+  return now && *now == hash;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<History>> History::open(BorrowedFd sandbox, UniqueFd old) {
   auto file = unnamed_file(sandbox);
@@ -39,6 +63,22 @@ Result<void> History::open_old() {
 Result<std::optional<ManifestRow>> History::match(const std::string& path) {
   if (!join_) return std::nullopt;
   return join_->match(path);
+}
+
+Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEntry& found,
+                            FileHasher& hasher) {
+  if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
+  switch (change_of(old, found)) {
+    case Change::kUnchanged:
+      return true;
+    case Change::kMetadata:
+      if (is_all_in_its_row(found)) return true;
+      [[fallthrough]];
+    case Change::kRehash:
+      return S_ISREG(found.mode) ? has_content(found, old->hash, hasher) : Result<bool>(false);
+    default:
+      return false;
+  }
 }
 
 Result<UniqueFd> History::finish() {

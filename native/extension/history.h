@@ -7,6 +7,7 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/extension/file_hasher.h"
 #include "native/manifest/change.h"
 #include "native/manifest/manifest_writer.h"
 #include "native/manifest/merge_join.h"
@@ -30,6 +31,11 @@ class History {
 
   // The row that `path` had in the last backup.
   [[nodiscard]] Result<std::optional<ManifestRow>> match(const std::string& path);
+
+  // True when an earlier backup has what `found` is: then its row alone is kept. `old` is what
+  // match() gave for it. Reads the file where only its content can tell.
+  [[nodiscard]] static Result<bool> holds(const std::optional<ManifestRow>& old,
+                                          const ScanEntry& found, FileHasher& hasher);
 
   [[nodiscard]] Result<void> add(const ManifestRow& row) { return writer_.add(row); }
 

@@ -1,0 +1,36 @@
+#include "native/extension/file_hasher.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "native/base/syscall.h"
+
+namespace backupkit {
+
+Result<std::string> FileHasher::hash(BorrowedFd file, uint64_t size, const std::string& path) {
+  buffer_.resize(1U << 20);
+  (void)hasher_.finish();  // of a file that could not be read to its end, something may be left
+  uint64_t at = 0;
+  while (at < size) {
+    const auto want = std::min<uint64_t>(buffer_.size(), size - at);
+    const auto got =
+        retry([&] { return ::pread(file.get(), buffer_.data(), want, static_cast<int64_t>(at)); });
+    if (got < 0) return errno_failure("read of '" + path + "'");
+    if (got == 0) {
+      return failure(Code::kPackFailed,
+                     "'" + path + "' became shorter while it was read; run the backup again");
+    }
+    hasher_.update(std::span(buffer_).first(static_cast<size_t>(got)));
+    at += static_cast<uint64_t>(got);
+    auto told = link_.progress("pack", path, work_.entries, work_.bytes() + at);
+    if (!told) return failure(told.error());
+  }
+  return hasher_.finish();
+}
+
+}  // namespace backupkit

@@ -1,0 +1,40 @@
+// The hash of a file's content.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+#include "native/base/bytes.h"
+#include "native/base/hash.h"
+#include "native/extension/link.h"
+
+namespace backupkit {
+
+// What a backup has done so far.
+struct Work {
+  uint64_t entries = 0;
+  uint64_t bytes_packed = 0;
+  uint64_t bytes_shared = 0;
+  [[nodiscard]] uint64_t bytes() const { return bytes_packed + bytes_shared; }
+};
+
+// Tells the service meanwhile that the work goes on. Not thread-safe.
+class FileHasher {
+ public:
+  // `link` and `work` outlive this.
+  FileHasher(Link& link, const Work& work) : link_(link), work_(work) {}
+
+  // The hash of the first `size` bytes of `file`, whose position is neither used nor moved. `path`
+  // is for messages. Error kPackFailed without an errno: it is shorter than that.
+  [[nodiscard]] Result<std::string> hash(BorrowedFd file, uint64_t size, const std::string& path);
+
+ private:
+  Link& link_;
+  const Work& work_;
+  Hasher hasher_;
+  Bytes buffer_;
+};
+
+}  // namespace backupkit
