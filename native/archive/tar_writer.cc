@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "native/archive/sparse.h"
+#include "native/archive/tar_encode.h"
 #include "native/base/syscall.h"
 #include "native/io/write.h"
 
@@ -36,18 +40,15 @@ Result<std::string> TarWriter::add_file(const Entry& entry, BorrowedFd content) 
     return failure(Code::kInvalidArgument, "\"" + entry.path + "\" is no file");
   }
   if (auto started = start(entry); !started) return failure(started.error());
-  int read_errno = 0;
-  const auto copied = copy_in(content, entry.size, read_errno);
-  if (!copied) return failure(copied.error());
+  Copied copied;
+  const auto done = entry.holes.empty() ? copy_in(content, entry.size, copied)
+                                        : copy_data(content, entry, copied);
+  if (!done) return failure(done.error());
   std::string hash = content_hash_.finish();
-  const uint64_t missing = entry.size - *copied;
-  if (auto filled = append_zeros(missing + tar_padding(entry.size)); !filled) {
-    return failure(filled.error());
-  }
-  if (missing == 0) return hash;
+  if (copied.missing == 0) return hash;
   const char* why =
-      read_errno != 0 ? "\" could not be read" : "\" became shorter while it was read";
-  return failure(Error{Code::kPackFailed, read_errno, "\"" + entry.path + why});
+      copied.read_errno != 0 ? "\" could not be read" : "\" became shorter while it was read";
+  return failure(Error{Code::kPackFailed, copied.read_errno, "\"" + entry.path + why});
 }
 
 Result<void> TarWriter::finish() {
@@ -103,24 +104,45 @@ Result<void> TarWriter::append_zeros(uint64_t count) {
   return {};
 }
 
-Result<uint64_t> TarWriter::copy_in(BorrowedFd content, uint64_t size, int& read_errno) {
-  uint64_t copied = 0;
-  while (copied < size) {
+// Adds the `size` bytes from the position of `content` on, and what fills up their last block.
+Result<void> TarWriter::copy_in(BorrowedFd content, uint64_t size, Copied& copied) {
+  uint64_t left = size;
+  while (left > 0) {
     if (used_ == kBufferSize) {
-      if (auto flushed = flush(); !flushed) return failure(flushed.error());
+      if (auto flushed = flush(); !flushed) return flushed;
     }
-    const auto most = static_cast<size_t>(std::min<uint64_t>(size - copied, room().size()));
+    const auto most = static_cast<size_t>(std::min<uint64_t>(left, room().size()));
     const auto target = room().first(most);
     const ssize_t got = retry([&] { return ::read(content.get(), target.data(), target.size()); });
-    if (got < 0) read_errno = errno;
+    if (got < 0) copied.read_errno = errno;
     if (got <= 0) break;
     const auto count = static_cast<size_t>(got);
     content_hash_.update(target.first(count));
-    copied += count;
+    left -= count;
     used_ += count;
     size_ += count;
   }
-  return copied;
+  copied.missing += left;
+  return append_zeros(left + tar_padding(size));
+}
+
+// Adds what lies between the holes.
+Result<void> TarWriter::copy_data(BorrowedFd content, const Entry& entry, Copied& copied) {
+  uint64_t at = 0;
+  for (const Extent& extent : stored_extents(entry.holes, entry.size)) {
+    content_hash_.update_zeros(extent.offset - at);
+    if (::lseek(content.get(), static_cast<off_t>(extent.offset), SEEK_SET) < 0) {
+      copied.read_errno = errno;
+      copied.missing += extent.length;
+      auto filled = append_zeros(extent.length + tar_padding(extent.length));
+      if (!filled) return filled;
+    } else if (auto done = copy_in(content, extent.length, copied); !done) {
+      return done;
+    }
+    at = extent.offset + extent.length;
+  }
+  content_hash_.update_zeros(entry.size - at);
+  return {};
 }
 
 Result<void> TarWriter::flush() {

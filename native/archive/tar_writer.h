@@ -25,9 +25,10 @@ class TarWriter {
   // Adds an entry without content; its size must be 0.
   [[nodiscard]] Result<void> add(const Entry& entry);
 
-  // Adds a file with the entry.size bytes that `content` has from its position on. Gives their
-  // hash. Error kPackFailed: `content` ended early (sys_errno 0) or could not be read (sys_errno
-  // says why); zeros stand for what is missing, the entry is in the archive and counts.
+  // Adds a file with the entry.size bytes that `content` has from its position on; with holes, only
+  // what lies between them is read, by its offset. Gives the hash of all, zeros for the holes.
+  // Error kPackFailed: `content` ended early (sys_errno 0) or could not be read (sys_errno says
+  // why); zeros stand for what is missing, the entry is in the archive and counts.
   [[nodiscard]] Result<std::string> add_file(const Entry& entry, BorrowedFd content);
 
   // Writes the end of the archive. Nothing can be added afterwards.
@@ -48,7 +49,13 @@ class TarWriter {
   [[nodiscard]] Result<void> start(const Entry& entry);
   [[nodiscard]] Result<void> append(std::span<const uint8_t> bytes);
   [[nodiscard]] Result<void> append_zeros(uint64_t count);
-  [[nodiscard]] Result<uint64_t> copy_in(BorrowedFd content, uint64_t size, int& read_errno);
+  // What became of a file's content.
+  struct Copied {
+    uint64_t missing = 0;
+    int read_errno = 0;
+  };
+  [[nodiscard]] Result<void> copy_in(BorrowedFd content, uint64_t size, Copied& copied);
+  [[nodiscard]] Result<void> copy_data(BorrowedFd content, const Entry& entry, Copied& copied);
   [[nodiscard]] std::span<uint8_t> room();
   [[nodiscard]] Result<void> flush();
 

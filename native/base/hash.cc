@@ -1,5 +1,6 @@
 #include "native/base/hash.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -22,6 +23,12 @@ Hasher::~Hasher() = default;
 
 void Hasher::update(std::span<const uint8_t> bytes) {
   XXH3_128bits_update(&state_->xxh3, bytes.data(), bytes.size());
+}
+
+void Hasher::update_zeros(uint64_t count) {
+  static constexpr std::array<uint8_t, size_t{64} << 10U> kZeros{};
+  for (; count > kZeros.size(); count -= kZeros.size()) update(kZeros);
+  update(std::span(kZeros).first(static_cast<size_t>(count)));
 }
 
 std::string Hasher::finish() {

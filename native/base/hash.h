@@ -17,6 +17,8 @@ class Hasher {
   Hasher& operator=(const Hasher&) = delete;
 
   void update(std::span<const uint8_t> bytes);
+  // The same for as many zeros.
+  void update_zeros(uint64_t count);
   // The hash of everything since the start or the last finish(); starts anew.
   [[nodiscard]] std::string finish();
 

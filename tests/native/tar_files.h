@@ -141,6 +141,8 @@ inline std::vector<Member> everything() {
   all.push_back(file("d/owner", "o"));
   all.back().entry.uid = 2097152;
   all.back().entry.gid = 4294967294;
+  all.push_back(file("d/attributes", "a"));
+  all.back().entry.xattrs = {{"user.binary", std::string("\0\xFF\n=", 4)}, {"user.a=b%c", ""}};
   all.push_back(file("d/setuid", "s"));
   all.back().entry.mode = 06755;
   return all;

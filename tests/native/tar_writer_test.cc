@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "native/archive/tar_encode.h"
 #include "tests/native/census.h"
 #include "tests/native/tar_files.h"
 
