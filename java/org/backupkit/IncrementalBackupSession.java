@@ -79,13 +79,14 @@ public final class IncrementalBackupSession implements AutoCloseable {
 
   /**
    * Asks how much data bundles have. The answer comes by {@link
-   * GeneralCallbacks#onBackupSizeReport}, before the future completes. Does not block.
+   * GeneralCallbacks#onBackupSizeReport}; the future completes when it is on its way there. Does
+   * not block.
    *
    * @param precise whether every file is to be counted
    * @param dataList the bundles, and since when their changes are to be counted; those that are not
    *     installed are left out
-   * @return completes after the report; fails with 401 for a list that is null or has a null or an
-   *     invalid name, with 13900001 after release
+   * @return completes when the report has come; fails with 401 for a list that is null or has a
+   *     null or an invalid name, with 13900001 after release
    */
   public CompletableFuture<Void> getBackupDataSize(
       boolean precise, List<IncrementalBackupTime> dataList) {

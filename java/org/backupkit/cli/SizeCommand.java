@@ -7,7 +7,10 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import org.backupkit.BackupException;
 import org.backupkit.BackupService;
+import org.backupkit.ErrorCode;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.IncrementalBackupTime;
 import org.backupkit.SessionBackup;
@@ -36,13 +39,19 @@ final class SizeCommand implements Callable<Integer> {
       description = "The bundles; all that may be backed up, if none is named.")
   private @Nullable List<String> bundles;
 
-  /** Called on the session's thread before the question's future completes. */
+  /** Waits for the report, which is told on the session's thread. */
   private static final class Answer implements GeneralCallbacks {
-    private volatile String report = "{}";
+    private final CompletableFuture<String> report = new CompletableFuture<>();
 
     @Override
     public void onBackupSizeReport(String text) {
-      report = text;
+      report.complete(text);
+    }
+
+    @Override
+    public void onBackupServiceDied() {
+      report.completeExceptionally(
+          new BackupException(ErrorCode.IPC, "The backup service died before its report"));
     }
   }
 
@@ -71,15 +80,17 @@ final class SizeCommand implements Callable<Integer> {
 
   private JsonNode ask(BackupService service, List<String> names) throws IOException {
     Answer answer = new Answer();
+    String report;
     try (SessionBackup session = new SessionBackup(service, answer)) {
       List<IncrementalBackupTime> times =
           names.stream().map(name -> new IncrementalBackupTime(name, 0)).toList();
       CapabilityFile.await(session.getBackupDataSize(precise, times));
+      report = CapabilityFile.await(answer.report);
     }
     try {
-      return CapabilityFile.MAPPER.readTree(answer.report);
+      return CapabilityFile.MAPPER.readTree(report);
     } catch (JsonProcessingException e) {
-      throw new IOException("The service's report is not valid JSON: " + answer.report, e);
+      throw new IOException("The service's report is not valid JSON: " + report, e);
     }
   }
 }
