@@ -4,14 +4,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "backupkit/client.h"
 #include "native/base/bytes.h"
+#include "native/base/hash.h"
 #include "native/base/syscall.h"
 #include "native/io/copy.h"
 #include "native/io/tmpfile.h"
@@ -154,6 +158,32 @@ jbyteArray read_all(Env& env, jint fd) {
   return env.array(env.value(read_file(BorrowedFd(fd), kMaxWhole)));
 }
 
+// XXH3-128 of a range, as BackupKit writes it.
+Result<std::string> hash_range(BorrowedFd file, uint64_t offset, uint64_t length) {
+  Hasher hasher;
+  Bytes buffer(std::min<uint64_t>(length, 1U << 20));
+  while (length > 0) {
+    const auto want = std::min<uint64_t>(length, buffer.size());
+    const auto got = retry(
+        [&] { return ::pread(file.get(), buffer.data(), want, static_cast<int64_t>(offset)); });
+    if (got < 0) return errno_failure("read");
+    if (got == 0) return failure(Code::kUnpackFailed, "the file is shorter than the range");
+    hasher.update(std::span(buffer).first(static_cast<size_t>(got)));
+    offset += static_cast<uint64_t>(got);
+    length -= static_cast<uint64_t>(got);
+  }
+  return hasher.finish();
+}
+
+jbyteArray hash(Env& env, jint fd, jlong offset, jlong length) {
+  if (offset < 0 || length < 0) {
+    env.value(Result<void>(failure(Code::kInvalidArgument, "a range begins or ends before 0")));
+  }
+  const auto text = env.value(
+      hash_range(BorrowedFd(fd), static_cast<uint64_t>(offset), static_cast<uint64_t>(length)));
+  return env.array({text.begin(), text.end()});
+}
+
 void sync_file_system(Env& env, jint fd) {
   if (::syncfs(fd) != 0) env.value(Result<void>(errno_failure("sync of a file system")));
 }
@@ -187,6 +217,7 @@ const std::array kNatives{
     native<&size_of>("size"),
     native<&transfer>("transfer"),
     native<&read_all>("readAll"),
+    native<&hash>("hash"),
     native<&sync_file_system>("syncFileSystem"),
     native<&bind>("bind"),
 };

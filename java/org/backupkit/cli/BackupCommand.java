@@ -34,7 +34,7 @@ final class BackupCommand implements Callable<Integer> {
       description = "The store; an empty or new directory becomes one.")
   private @Nullable Path store;
 
-  @Option(names = "--full", description = "Back up everything again (always so for now).")
+  @Option(names = "--full", description = "Back up everything again.")
   private boolean full;
 
   @Option(

@@ -36,13 +36,15 @@ final class ListCommand implements Callable<Integer> {
     ObjectNode node = CapabilityFile.MAPPER.createObjectNode();
     node.put("bundle", snapshot.bundle()).put("snapshot", snapshot.id());
     node.put("time", snapshot.time().toString()).put("kind", snapshot.kind());
+    node.put("base", snapshot.base());
+    snapshot.needs().forEach(node.putArray("needs")::add);
     node.put("partial", snapshot.partial()).put("files", snapshot.files());
     return node.put("bytes", snapshot.bytes());
   }
 
   private static String line(Snapshot snapshot) {
     return String.format(
-        "%-40s %s  %s %8d files %10s%s",
+        "%-40s %s  %-11s %8d files %10s%s",
         snapshot.bundle(),
         snapshot.id(),
         snapshot.kind(),

@@ -35,6 +35,11 @@ final class RestoreCommand implements Callable<Integer> {
       description = "The snapshot, as 'list' names it; the newest of each bundle otherwise.")
   private @Nullable String snapshot;
 
+  @Option(
+      names = "--mirror",
+      description = "Remove what the snapshot lacks, so far as a backup would have taken it.")
+  private boolean mirror;
+
   @Option(names = "--json", description = "Print one JSON object per line.")
   private boolean json;
 
@@ -53,17 +58,31 @@ final class RestoreCommand implements Callable<Integer> {
       throw new IOException(
           "The store \"" + store + "\" has no " + which + "; see 'backupkit list'");
     }
+    RestoreOptions options =
+        mirror ? new RestoreOptions(RestoreOptions.Mode.MIRROR) : RestoreOptions.defaults();
     try (BackupService service = connection.open()) {
-      RestoreReport report;
-      if (snapshot == null) {
-        report = source.restore(service, names, output);
-      } else {
-        Map<String, String> ids = new LinkedHashMap<>();
-        names.forEach(name -> ids.put(name, snapshot));
-        report = source.restore(service, ids, RestoreOptions.defaults(), output);
-      }
+      RestoreReport report = source.restore(service, ids(source, names), options, output);
       return output.summary("Restored", report.bundles(), report.elapsed());
     }
+  }
+
+  /** The chosen snapshot of each bundle, or its newest. */
+  private Map<String, String> ids(SnapshotStore source, List<String> names) throws IOException {
+    Map<String, String> ids = new LinkedHashMap<>();
+    List<Snapshot> all = source.snapshots();
+    for (String name : names) {
+      String newest = snapshot;
+      if (newest == null) {
+        for (Snapshot found : all) {
+          newest = found.bundle().equals(name) ? found.id() : newest;
+        }
+      }
+      if (newest == null) {
+        throw new IOException("The store \"" + store + "\" has no snapshot of \"" + name + "\"");
+      }
+      ids.put(name, newest);
+    }
+    return ids;
   }
 
   private List<String> known(SnapshotStore source) throws IOException {

@@ -121,6 +121,17 @@ public final class Bridge {
   public static native byte[] readAll(int fd) throws BackupException;
 
   /**
+   * Hashes a range of a file; the position stays.
+   *
+   * @param fd the file
+   * @param offset where the range begins
+   * @param length its bytes
+   * @return the ASCII text of its XXH3-128, as the indexes and manifests have it
+   * @throws BackupException if reading fails or the file is shorter
+   */
+  public static native byte[] hash(int fd, long offset, long length) throws BackupException;
+
+  /**
    * Syncs the file system that a descriptor is on.
    *
    * @param fd the descriptor

@@ -1,9 +1,11 @@
 package org.backupkit.store;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,7 +15,10 @@ import org.backupkit.BackupException;
 import org.backupkit.BackupFile;
 import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
+import org.backupkit.Fd;
 import org.backupkit.GeneralCallbacks;
+import org.backupkit.IncrementalBackupData;
+import org.backupkit.IncrementalBackupSession;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +26,8 @@ import org.jspecify.annotations.Nullable;
 final class BackupRun implements GeneralCallbacks {
   private final BackupService service;
   private final Path store;
-  private final JsonNode capabilities;
+  private final ObjectNode capabilities;
+  private final Map<String, Contents> bases;
   private final BackupOptions options;
   private final Progress progress;
   private final Map<String, @Nullable BundleResult> results = new LinkedHashMap<>();
@@ -32,37 +38,66 @@ final class BackupRun implements GeneralCallbacks {
   BackupRun(
       BackupService service,
       Path store,
-      List<String> bundles,
-      JsonNode capabilities,
+      ObjectNode capabilities,
+      Map<String, Contents> bases,
       BackupOptions options,
       Progress progress) {
     this.service = service;
     this.store = store;
     this.capabilities = capabilities;
+    this.bases = bases;
     this.options = options;
     this.progress = progress;
-    bundles.forEach(bundle -> results.put(bundle, null));
-  }
-
-  /** Done when no more callbacks come; failed when the session broke. */
-  CompletableFuture<Void> ended() {
-    return ended;
   }
 
   /**
-   * The results in the call's order, after the session was closed. What had not ended is given the
-   * reason, and its files are removed.
+   * Backs up the bundles in one session; gives a result for each. What has not ended when the
+   * session breaks fails by that, and its files are removed.
+   *
+   * @throws BackupException when the service refused the session
    */
-  List<BundleResult> results(@Nullable Failure broken) throws IOException {
-    Failure reason =
-        broken == null ? new Failure(ErrorCode.IPC.code(), "The bundle was not heard of") : broken;
+  List<BundleResult> backUp(List<String> bundles) throws IOException {
+    bundles.forEach(bundle -> results.put(bundle, null));
+    Failure broken = new Failure(ErrorCode.IPC.code(), "The bundle was not heard of");
+    try (IncrementalBackupSession session = new IncrementalBackupSession(service, this)) {
+      append(session, bundles);
+      try {
+        Await.value(ended);
+      } catch (BackupException e) {
+        broken = Failure.of(e);
+      }
+    }
     for (Incoming incoming : running.values()) {
       incoming.discard();
     }
-    running.clear();
     List<BundleResult> list = new ArrayList<>();
-    results.forEach((name, result) -> list.add(result == null ? failed(name, reason) : result));
+    for (Map.Entry<String, @Nullable BundleResult> result : results.entrySet()) {
+      BundleResult known = result.getValue();
+      list.add(known == null ? failed(result.getKey(), broken) : known);
+    }
     return list;
+  }
+
+  private void append(IncrementalBackupSession session, List<String> bundles) throws IOException {
+    List<IncrementalBackupData> data = new ArrayList<>();
+    List<Fd> manifests = new ArrayList<>();
+    try {
+      for (String bundle : bundles) {
+        IncrementalBackupData.Builder builder = IncrementalBackupData.builder(bundle);
+        Contents base = bases.get(bundle);
+        Path manifest = base == null ? null : base.manifest();
+        if (base != null && manifest != null) {
+          Fd fd = Fd.open(manifest, StandardOpenOption.READ);
+          manifests.add(fd);
+          builder.manifestFd(fd).lastIncrementalTime(base.started().getEpochSecond());
+        }
+        data.add(builder.build());
+      }
+      List<String> infos = Collections.nCopies(bundles.size(), options.info());
+      Await.value(session.appendBundles(data, infos));
+    } finally {
+      manifests.forEach(Fd::close);
+    }
   }
 
   private static BundleResult failed(String bundle, Failure reason) {
@@ -79,7 +114,7 @@ final class BackupRun implements GeneralCallbacks {
       return;
     }
     try {
-      running.put(bundle, Incoming.begin(bundle, store.resolve(bundle)));
+      running.put(bundle, Incoming.begin(bundle, store.resolve(bundle), bases.get(bundle)));
       setPace(bundle);
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
     } catch (IOException e) {
@@ -176,14 +211,8 @@ final class BackupRun implements GeneralCallbacks {
   }
 
   private void publish(Incoming incoming, String bundle, boolean partial, Json.Totals sums) {
-    JsonNode entry = null;
-    for (JsonNode candidate : capabilities.path("bundleInfos")) {
-      if (candidate.path("name").asText().equals(bundle)) {
-        entry = candidate;
-      }
-    }
     try {
-      incoming.publish(entry, Capabilities.device(capabilities), partial, sums);
+      incoming.publish(capabilities, partial, sums);
     } catch (IOException e) {
       incoming.fail(Failure.of("The snapshot of \"" + bundle + "\" could not be finished", e));
     }

@@ -11,6 +11,7 @@ import java.util.List;
 import org.backupkit.BackupService;
 import org.backupkit.Fd;
 import org.backupkit.FileData;
+import org.jspecify.annotations.Nullable;
 
 /** The capability file, which a snapshot keeps one entry of and a restore gives back. */
 final class Capabilities {
@@ -19,10 +20,20 @@ final class Capabilities {
 
   private Capabilities() {}
 
-  static JsonNode ask(BackupService service) throws IOException {
+  static ObjectNode ask(BackupService service) throws IOException {
     try (FileData data = Await.value(service.getLocalCapabilities())) {
       return Json.parse(data.fd().readAllBytes(), "The service's capability file");
     }
+  }
+
+  /** What a capability file says about a bundle; null where it does not know it. */
+  static @Nullable JsonNode entry(JsonNode capabilities, String bundle) {
+    for (JsonNode candidate : capabilities.path("bundleInfos")) {
+      if (candidate.path("name").asText().equals(bundle)) {
+        return candidate;
+      }
+    }
+    return null;
   }
 
   /** What a capability file says about the device and not about a bundle. */

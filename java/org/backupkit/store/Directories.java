@@ -9,11 +9,24 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** What the store does with directories as a whole. */
 final class Directories {
+  private static final Pattern ID = Pattern.compile("\\d{8}T\\d{6}\\.\\d{3}Z");
+
   private Directories() {}
+
+  /** The snapshots in a bundle's directory, the oldest first; none where there is no directory. */
+  static List<Path> snapshots(Path home) throws IOException {
+    if (!Files.isDirectory(home)) {
+      return List.of();
+    }
+    return entries(home).stream()
+        .filter(entry -> ID.matcher(entry.getFileName().toString()).matches())
+        .toList();
+  }
 
   /** The entries of a directory, sorted by name. */
   static List<Path> entries(Path directory) throws IOException {

@@ -3,6 +3,7 @@ package org.backupkit.store;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -32,6 +33,21 @@ final class Json {
     throw new IOException(what + " is not a JSON object");
   }
 
+  static ArrayNode array() {
+    return MAPPER.createArrayNode();
+  }
+
+  static ArrayNode readArray(Path file) throws IOException {
+    try {
+      if (MAPPER.readTree(Files.readAllBytes(file)) instanceof ArrayNode array) {
+        return array;
+      }
+    } catch (JsonProcessingException e) {
+      throw new IOException("\"" + file + "\" is not valid JSON: " + e.getOriginalMessage(), e);
+    }
+    throw new IOException("\"" + file + "\" is not a JSON array");
+  }
+
   static ObjectNode read(Path file) throws IOException {
     return parse(Files.readAllBytes(file), "\"" + file + "\"");
   }
@@ -45,10 +61,12 @@ final class Json {
   }
 
   /**
-   * What the service's onResultReport says in numbers; {@code lost} is what could not be stored.
+   * What the service's onResultReport says; {@code lost} is how much could not be stored, {@code
+   * whyFull} why an incremental backup left nothing out.
    */
-  record Totals(long bytesMoved, long bytesShared, long lost, List<String> details) {
-    static final Totals NONE = new Totals(0, 0, 0, List.of());
+  record Totals(
+      long bytesMoved, long bytesShared, long lost, List<String> details, String whyFull) {
+    static final Totals NONE = new Totals(0, 0, 0, List.of(), "");
   }
 
   /**
@@ -76,7 +94,8 @@ final class Json {
                 info.path("bytesMoved").asLong(),
                 info.path("bytesShared").asLong(),
                 info.path("unreadable").asLong() + info.path("unsupported").asLong(),
-                details);
+                details,
+                info.path("whyFull").asText());
       }
     }
     return found;

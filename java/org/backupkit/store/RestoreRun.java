@@ -1,8 +1,10 @@
 package org.backupkit.store;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -33,7 +35,7 @@ import org.jspecify.annotations.Nullable;
 final class RestoreRun implements GeneralCallbacks {
   private static final int WINDOW = 8;
 
-  private final Map<String, Path> snapshots;
+  private final Map<String, Contents> snapshots;
   private final Map<String, Queue<String>> waiting = new HashMap<>();
   private final Map<String, Set<String>> pending = new HashMap<>();
   private final Map<String, Long> counts = new HashMap<>();
@@ -41,22 +43,21 @@ final class RestoreRun implements GeneralCallbacks {
   private final Map<String, Failure> failures = new HashMap<>();
   private final Map<String, Json.Totals> totals = new HashMap<>();
   private final Map<String, BundleResult> results = new LinkedHashMap<>();
+  private final RestoreOptions options;
   private final Progress progress;
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private @Nullable SessionRestore session;
   private boolean gaveUp;
 
-  /** Restores the bundles from these directories, whose files are named by {@code files}. */
-  RestoreRun(
-      Map<String, Path> snapshots,
-      Map<String, ? extends Iterable<String>> files,
-      Progress progress) {
+  /** Restores these snapshots, by bundle. */
+  RestoreRun(Map<String, Contents> snapshots, RestoreOptions options, Progress progress) {
     this.snapshots = snapshots;
+    this.options = options;
     this.progress = progress;
-    files.forEach(
-        (bundle, names) -> {
-          Queue<String> queue = new ArrayDeque<>();
-          names.forEach(queue::add);
+    snapshots.forEach(
+        (bundle, contents) -> {
+          Queue<String> queue = new ArrayDeque<>(contents.names());
+          queue.add(Description.INDEX);
           waiting.put(bundle, queue);
         });
   }
@@ -73,7 +74,9 @@ final class RestoreRun implements GeneralCallbacks {
       synchronized (this) {
         session = opened;
       }
-      Await.value(opened.appendBundles(capabilities, List.copyOf(snapshots.keySet())));
+      List<String> names = List.copyOf(snapshots.keySet());
+      List<String> infos = Collections.nCopies(names.size(), options.info());
+      Await.value(opened.appendBundles(capabilities, names, infos));
       try {
         Await.value(ended);
       } catch (BackupException e) {
@@ -197,19 +200,36 @@ final class RestoreRun implements GeneralCallbacks {
 
   private void fill(BackupFile file) {
     String bundle = file.bundleName();
-    Path snapshot = snapshots.get(bundle);
-    if (snapshot == null || failures.containsKey(bundle)) {
+    Contents contents = snapshots.get(bundle);
+    if (contents == null || failures.containsKey(bundle)) {
       return;
     }
-    Path source = snapshot.resolve(file.uri());
     try {
-      long bytes = file.fd().copyFrom(source);
+      long bytes = give(contents, file);
       counts.merge(bundle, 1L, Long::sum);
       sizes.merge(bundle, bytes, Long::sum);
       tell(Kind.FILE, bundle, file.uri());
     } catch (IOException e) {
-      fail(bundle, Failure.of("\"" + source + "\" could not be given to the service", e));
+      String what = "\"" + file.uri() + "\" of snapshot " + contents.id() + " of \"" + bundle;
+      fail(bundle, Failure.of(what + "\" could not be given to the service", e));
     }
+  }
+
+  private static long give(Contents contents, BackupFile file) throws IOException {
+    Path source = contents.file(file.uri());
+    if (source != null) {
+      return file.fd().copyFrom(source);
+    }
+    byte[] index = contents.index();
+    try (OutputStream out = file.fd().newOutputStream()) {
+      out.write(index);
+    }
+    Path manifest = contents.manifest();
+    Fd target = file.manifestFd();
+    if (manifest != null && target != null) {
+      return index.length + target.copyFrom(manifest);
+    }
+    return index.length;
   }
 
   private synchronized void fail(String bundle, Failure failure) {
@@ -242,12 +262,12 @@ final class RestoreRun implements GeneralCallbacks {
 
   private BundleResult result(String bundle, @Nullable Failure failure) {
     Json.Totals sums = totals.getOrDefault(bundle, Json.Totals.NONE);
-    Path snapshot = snapshots.get(bundle);
+    Contents contents = snapshots.get(bundle);
     return new BundleResult(
         bundle,
         failure == null ? 0 : failure.code(),
         failure == null ? "" : failure.message(),
-        snapshot == null ? "" : snapshot.getFileName().toString(),
+        contents == null ? "" : contents.id(),
         counts.getOrDefault(bundle, 0L),
         sizes.getOrDefault(bundle, 0L),
         sums.bytesMoved(),

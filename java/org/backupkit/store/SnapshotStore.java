@@ -1,19 +1,12 @@
 package org.backupkit.store;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -24,8 +17,6 @@ import org.backupkit.BackupException;
 import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
 import org.backupkit.Fd;
-import org.backupkit.SessionBackup;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A directory of backups: one snapshot per bundle and run, written so that an unfinished one can
@@ -34,8 +25,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SnapshotStore {
   private static final String MARKER = "backupkit-store.json";
-  private static final String LOCK = ".lock";
-  private static final Pattern ID = Pattern.compile("\\d{8}T\\d{6}\\.\\d{3}Z");
   private static final Pattern BUNDLE =
       Pattern.compile("(?!\\.)[A-Za-z0-9._-]{1,127}(:[0-9]{1,9})?");
 
@@ -55,9 +44,8 @@ public final class SnapshotStore {
   public static SnapshotStore open(Path directory) throws IOException {
     Path marker = directory.resolve(MARKER);
     if (Files.isRegularFile(marker)) {
-      long format =
-          Files.size(marker) == 0 ? Incoming.FORMAT : Json.read(marker).path("format").asLong();
-      if (format != Incoming.FORMAT) {
+      long format = format(marker);
+      if (format < 0 || format > Description.FORMAT) {
         throw new IOException(
             "\""
                 + directory
@@ -77,12 +65,13 @@ public final class SnapshotStore {
   }
 
   /**
-   * Backs up bundles. The same as {@link #backupFull} for now.
+   * Backs up what has changed since each bundle's newest snapshot; wholly where there is none, or
+   * none that can be built on. Blocks until every one has ended.
    *
    * @param service the service that knows them
    * @param bundles their names
    * @param progress is told of each step
-   * @return a result for each bundle
+   * @return a result for each bundle; a failed one leaves no snapshot
    * @throws IOException when nothing was backed up: the store is in use or cannot be written, or
    *     the service refused the session
    */
@@ -92,24 +81,25 @@ public final class SnapshotStore {
   }
 
   /**
-   * Backs up bundles, with options. The same as {@link #backupFull} for now.
+   * The same with options.
    *
    * @param service the service that knows them
    * @param bundles their names
    * @param options how
    * @param progress is told of each step
-   * @return a result for each bundle
+   * @return a result for each bundle; a failed one leaves no snapshot
    * @throws IOException when nothing was backed up: the store is in use or cannot be written, or
    *     the service refused the session
    */
   public BackupReport backup(
       BackupService service, List<String> bundles, BackupOptions options, Progress progress)
       throws IOException {
-    return backupFull(service, bundles, options, progress);
+    return backup(service, bundles, options, false, progress);
   }
 
   /**
-   * Backs up bundles wholly. Blocks until every one has ended.
+   * Backs up bundles wholly: what is written needs no earlier snapshot. Blocks until every one has
+   * ended.
    *
    * @param service the service that knows them
    * @param bundles their names
@@ -124,7 +114,7 @@ public final class SnapshotStore {
   }
 
   /**
-   * Backs up bundles wholly, with options. Blocks until every one has ended.
+   * The same with options.
    *
    * @param service the service that knows them
    * @param bundles their names
@@ -137,25 +127,7 @@ public final class SnapshotStore {
   public BackupReport backupFull(
       BackupService service, List<String> bundles, BackupOptions options, Progress progress)
       throws IOException {
-    long start = System.nanoTime();
-    List<String> names = distinct(bundles);
-    Files.createDirectories(directory);
-    Path marker = directory.resolve(MARKER);
-    if (!Files.exists(marker) || Files.size(marker) == 0) {
-      Files.write(marker, Json.bytes(Json.object().put("format", Incoming.FORMAT)));
-    }
-    try (FileChannel lock = lock()) {
-      removeLeftovers(lock);
-      BackupRun run =
-          new BackupRun(service, directory, names, Capabilities.ask(service), options, progress);
-      Failure broken = null;
-      try (SessionBackup session = new SessionBackup(service, run)) {
-        Await.value(
-            session.appendBundles(names, Collections.nCopies(names.size(), options.info())));
-        broken = wait(run);
-      }
-      return new BackupReport(run.results(broken), since(start));
-    }
+    return backup(service, bundles, options, true, progress);
   }
 
   /**
@@ -172,15 +144,11 @@ public final class SnapshotStore {
       throws IOException {
     Map<String, String> newest = new LinkedHashMap<>();
     for (String bundle : distinct(bundles)) {
-      List<String> ids = ids(directory.resolve(bundle));
-      if (ids.isEmpty()) {
-        throw new BackupException(
-            ErrorCode.INVALID_ARGUMENT.code(),
-            "The store \"" + directory + "\" has no snapshot of \"" + bundle + "\"",
-            bundle,
-            null);
+      List<Path> found = Directories.snapshots(directory.resolve(bundle));
+      if (found.isEmpty()) {
+        throw notThere("snapshot", bundle);
       }
-      newest.put(bundle, ids.get(ids.size() - 1));
+      newest.put(bundle, found.get(found.size() - 1).getFileName().toString());
     }
     return restore(service, newest, RestoreOptions.defaults(), progress);
   }
@@ -203,69 +171,83 @@ public final class SnapshotStore {
       Progress progress)
       throws IOException {
     long start = System.nanoTime();
-    Map<String, ObjectNode> descriptions = new LinkedHashMap<>();
+    Map<String, Contents> snapshots = new LinkedHashMap<>();
     for (String bundle : distinct(List.copyOf(snapshotIds.keySet()))) {
-      descriptions.put(bundle, description(bundle, snapshotIds.get(bundle)));
+      snapshots.put(bundle, contents(bundle, snapshotIds.get(bundle), options));
     }
+    List<ObjectNode> descriptions =
+        snapshots.values().stream().map(found -> found.description().content()).toList();
     Map<String, BundleResult> results = new HashMap<>();
-    try (Fd capabilities = Capabilities.of(List.copyOf(descriptions.values()))) {
-      Map<String, ObjectNode> left = new LinkedHashMap<>(descriptions);
+    try (Fd capabilities = Capabilities.of(descriptions)) {
+      Map<String, Contents> left = new LinkedHashMap<>(snapshots);
       while (!left.isEmpty()) {
-        results.putAll(run(left, snapshotIds, progress, results.isEmpty(), service, capabilities));
+        RestoreRun run = new RestoreRun(left, options, progress);
+        results.putAll(run(run, results.isEmpty(), service, capabilities));
         left.keySet().removeAll(results.keySet());
       }
     }
-    return new RestoreReport(
-        descriptions.keySet().stream().map(results::get).toList(), since(start));
+    return new RestoreReport(snapshots.keySet().stream().map(results::get).toList(), since(start));
   }
 
   /**
    * The snapshots of the store.
    *
    * @return by bundle, the oldest first
-   * @throws IOException when the store cannot be read, or a snapshot in it not
+   * @throws IOException when the store cannot be read
    */
   public List<Snapshot> snapshots() throws IOException {
     List<Snapshot> found = new ArrayList<>();
-    if (!Files.isDirectory(directory)) {
-      return found;
-    }
-    for (Path home : Directories.entries(directory)) {
-      for (String id : ids(home)) {
-        Path place = home.resolve(id);
-        JsonNode description = Json.read(place.resolve(Incoming.DESCRIPTION));
-        found.add(
-            new Snapshot(
-                home.getFileName().toString(),
-                id,
-                Incoming.ID.parse(id, Instant::from),
-                description.path("kind").asText("full"),
-                description.path("partial").asBoolean(),
-                description.path("files").size(),
-                description.path("bytes").asLong(),
-                place));
+    if (Files.isDirectory(directory)) {
+      for (Path home : Directories.entries(directory)) {
+        Directories.snapshots(home).forEach(place -> found.add(Snapshot.of(place)));
       }
     }
     return found;
   }
 
-  /** One session's worth of a restore; only the first one's refusal is an exception. */
-  private Map<String, BundleResult> run(
-      Map<String, ObjectNode> descriptions,
-      Map<String, String> snapshotIds,
-      Progress progress,
-      boolean first,
+  private BackupReport backup(
       BackupService service,
-      Fd capabilities)
+      List<String> bundles,
+      BackupOptions options,
+      boolean full,
+      Progress progress)
       throws IOException {
-    Map<String, Path> places = new LinkedHashMap<>();
-    Map<String, List<String>> files = new HashMap<>();
-    descriptions.forEach(
-        (bundle, description) -> {
-          places.put(bundle, directory.resolve(bundle).resolve(snapshotIds.get(bundle)));
-          files.put(bundle, names(description));
-        });
-    RestoreRun run = new RestoreRun(places, files, progress);
+    long start = System.nanoTime();
+    List<String> names = distinct(bundles);
+    Files.createDirectories(directory);
+    Path marker = directory.resolve(MARKER);
+    if (!Files.exists(marker) || format(marker) < Description.FORMAT) {
+      Files.write(marker, Json.bytes(Json.object().put("format", Description.FORMAT)));
+    }
+    try (StoreLock lock = StoreLock.take(directory)) {
+      lock.sweep();
+      Map<String, Contents> bases = full ? Map.of() : bases(names);
+      ObjectNode capabilities = Capabilities.ask(service);
+      BackupRun run = new BackupRun(service, directory, capabilities, bases, options, progress);
+      return new BackupReport(run.backUp(names), since(start));
+    }
+  }
+
+  /** What can be built on, by bundle: the newest snapshot, unless it lacks something. */
+  private Map<String, Contents> bases(List<String> bundles) throws IOException {
+    Map<String, Contents> bases = new HashMap<>();
+    for (String bundle : bundles) {
+      List<Path> found = Directories.snapshots(directory.resolve(bundle));
+      try {
+        Contents newest = found.isEmpty() ? null : Contents.of(found.get(found.size() - 1));
+        if (newest != null && newest.manifest() != null) {
+          bases.put(bundle, newest);
+        }
+      } catch (IOException e) {
+        // Nothing is built on what is damaged: a new chain begins. verify() names the damage.
+      }
+    }
+    return bases;
+  }
+
+  /** One session's worth of a restore; only the first one's refusal is an exception. */
+  private static Map<String, BundleResult> run(
+      RestoreRun run, boolean first, BackupService service, Fd capabilities) throws IOException {
     try {
       return run.restore(service, capabilities);
     } catch (BackupException refused) {
@@ -276,9 +258,38 @@ public final class SnapshotStore {
     }
   }
 
+  private Contents contents(String bundle, String id, RestoreOptions options) throws IOException {
+    Path place = directory.resolve(bundle).resolve(id);
+    if (!Directories.snapshots(directory.resolve(bundle)).contains(place)) {
+      throw notThere("snapshot \"" + id + "\"", bundle);
+    }
+    Contents contents = Contents.of(place);
+    if (options.mode() == RestoreOptions.Mode.MIRROR && contents.manifest() == null) {
+      throw new BackupException(
+          ErrorCode.INVALID_ARGUMENT.code(),
+          "The snapshot \"" + id + "\" has no manifest and cannot be mirrored; merge it",
+          bundle,
+          null);
+    }
+    return contents;
+  }
+
+  private BackupException notThere(String what, String bundle) {
+    return new BackupException(
+        ErrorCode.INVALID_ARGUMENT.code(),
+        "The store \"" + directory + "\" has no " + what + " of \"" + bundle + "\"",
+        bundle,
+        null);
+  }
+
+  /** An empty marker is one that a power cut left. */
+  private static long format(Path marker) throws IOException {
+    return Files.size(marker) == 0 ? 0 : Json.read(marker).path("format").asLong(-1);
+  }
+
   private static boolean emptyButLock(Path directory) throws IOException {
     return Directories.entries(directory).stream()
-        .allMatch(entry -> entry.getFileName().toString().equals(LOCK));
+        .allMatch(entry -> entry.getFileName().toString().equals(StoreLock.FILE));
   }
 
   private static boolean exists(Path path) {
@@ -301,94 +312,5 @@ public final class SnapshotStore {
       }
     }
     return List.copyOf(new LinkedHashSet<>(bundles));
-  }
-
-  /**
-   * The kernel drops the lock when its holder dies, so whoever has it knows all others to be gone.
-   */
-  private FileChannel lock() throws IOException {
-    Path file = directory.resolve(LOCK);
-    FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-    FileLock lock;
-    try {
-      lock = channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      lock = null;
-    } catch (IOException e) {
-      channel.close();
-      throw e;
-    }
-    if (lock == null) {
-      channel.close();
-      throw new BackupException(
-          ErrorCode.NOT_PERMITTED,
-          "The store \"" + directory + "\" is in use by another backup; wait for its end");
-    }
-    return channel;
-  }
-
-  private void removeLeftovers(FileChannel lock) throws IOException {
-    if (!lock.isOpen()) {
-      throw new IllegalStateException("The store's lock is not held");
-    }
-    for (Path home : Directories.entries(directory)) {
-      if (Files.isDirectory(home, LinkOption.NOFOLLOW_LINKS)) {
-        for (Path entry : Directories.entries(home)) {
-          if (entry.getFileName().toString().startsWith(Incoming.PREFIX)) {
-            Directories.remove(entry);
-          }
-        }
-      }
-    }
-  }
-
-  private static @Nullable Failure wait(BackupRun run) throws IOException {
-    try {
-      Await.value(run.ended());
-      return null;
-    } catch (BackupException e) {
-      return Failure.of(e);
-    }
-  }
-
-  private static List<String> ids(Path home) throws IOException {
-    if (!Files.isDirectory(home)) {
-      return List.of();
-    }
-    return Directories.entries(home).stream()
-        .map(entry -> entry.getFileName().toString())
-        .filter(name -> ID.matcher(name).matches())
-        .toList();
-  }
-
-  /** A snapshot's description, after a look whether its files are all there. */
-  private ObjectNode description(String bundle, String id) throws IOException {
-    Path place = directory.resolve(bundle).resolve(id);
-    if (!ID.matcher(id).matches() || !Files.isDirectory(place)) {
-      throw new BackupException(
-          ErrorCode.INVALID_ARGUMENT.code(),
-          "The store \"" + directory + "\" has no snapshot \"" + id + "\" of \"" + bundle + "\"",
-          bundle,
-          null);
-    }
-    ObjectNode description = Json.read(place.resolve(Incoming.DESCRIPTION));
-    for (JsonNode file : description.path("files")) {
-      Path path = place.resolve(file.path("name").asText());
-      if (!Files.isRegularFile(path) || Files.size(path) != file.path("size").asLong()) {
-        throw new BackupException(
-            ErrorCode.UNPACK_FAILED.code(),
-            "The snapshot is damaged: \"" + path + "\" is not there or not of its size",
-            bundle,
-            path.getFileName().toString());
-      }
-    }
-    return description;
-  }
-
-  private static List<String> names(JsonNode description) {
-    List<String> names = new ArrayList<>();
-    description.path("files").forEach(file -> names.add(file.path("name").asText()));
-    return names;
   }
 }

@@ -195,7 +195,7 @@ class InteropTest {
 
   private List<Path> parts() throws IOException {
     List<Path> parts = new ArrayList<>();
-    try (var files = Files.newDirectoryStream(snapshot(), "part.*.tar")) {
+    try (var files = Files.newDirectoryStream(snapshot(), "*part.*.tar")) {
       files.forEach(parts::add);
     }
     assertFalse(parts.isEmpty());

@@ -137,7 +137,8 @@ class SnapshotStoreTest {
     assertFalse(snapshot.partial());
     assertTrue(Files.isRegularFile(snapshot.directory().resolve("manage.json")));
     assertTrue(Files.isRegularFile(snapshot.directory().resolve("snapshot.json")));
-    assertTrue(Files.isRegularFile(snapshot.directory().resolve("part.0.tar")));
+    assertTrue(Files.isRegularFile(snapshot.directory().resolve("manifest")));
+    assertTrue(Files.isRegularFile(partOf(snapshot)));
   }
 
   @Test
@@ -206,7 +207,7 @@ class SnapshotStoreTest {
     SnapshotStore store = SnapshotStore.open(directory);
     try (BackupService service = BackupService.embedded(root)) {
       store.backup(service, List.of(NOTES), Progress.NONE);
-      Path part = store.snapshots().get(0).directory().resolve("part.0.tar");
+      Path part = partOf(store.snapshots().get(0));
       Files.writeString(part, "short");
       Files.writeString(root.resolve("data/notes/shopping.txt"), "today's");
       BackupException failure =
@@ -215,5 +216,11 @@ class SnapshotStoreTest {
       assertTrue(failure.getMessage().contains(part.toString()), failure.getMessage());
     }
     assertEquals("today's", Files.readString(root.resolve("data/notes/shopping.txt")));
+  }
+
+  private static Path partOf(Snapshot snapshot) throws IOException {
+    try (Stream<Path> files = Files.list(snapshot.directory())) {
+      return files.filter(file -> file.toString().endsWith("part.0.tar")).findFirst().orElseThrow();
+    }
   }
 }

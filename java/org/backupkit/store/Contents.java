@@ -1,0 +1,148 @@
+package org.backupkit.store;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.backupkit.store.Description.Item;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that one snapshot stands for: its own files and those of earlier ones that its manifest
+ * names, with one index of them. Made only when every file is there with its size, and the index
+ * and the manifest with their hashes.
+ */
+final class Contents {
+  private final Path snapshot;
+  private final Description description;
+  private final Map<String, Path> files = new LinkedHashMap<>();
+  private final ArrayNode index = Json.array();
+
+  private Contents(Path snapshot, Description description) {
+    this.snapshot = snapshot;
+    this.description = description;
+  }
+
+  /**
+   * Looks at a snapshot and at those it needs.
+   *
+   * @throws org.backupkit.BackupException 13500008 when something is damaged or not there
+   */
+  static Contents of(Path snapshot) throws IOException {
+    Contents contents = new Contents(snapshot, Description.read(snapshot));
+    checkTables(snapshot, contents.description);
+    if (!contents.description.hasManifest()) {
+      contents.take(snapshot, contents.description, null);
+      return contents;
+    }
+    Map<String, String> needed = neededBy(snapshot.resolve(Description.MANIFEST));
+    for (String id : contents.description.needs()) {
+      Path earlier = snapshot.resolveSibling(id);
+      Description other = Description.read(earlier);
+      checkTables(earlier, other);
+      contents.take(earlier, other, needed.keySet());
+    }
+    contents.take(snapshot, contents.description, needed.keySet());
+    for (Map.Entry<String, String> need : needed.entrySet()) {
+      if (!contents.files.containsKey(need.getKey())) {
+        throw Description.damaged(
+            snapshot,
+            "no snapshot that it needs has \"" + need.getKey() + "\" with " + need.getValue());
+      }
+    }
+    return contents;
+  }
+
+  /** The files that a complete manifest names, each with an entry in it. */
+  static Map<String, String> neededBy(Path manifest) throws IOException {
+    Map<String, String> needed = new TreeMap<>();
+    for (Manifest.Row row : Manifest.read(manifest).values()) {
+      if (!row.in().isEmpty()) {
+        needed.putIfAbsent(row.in(), "\"" + Manifest.readable(row.path()) + "\"");
+      }
+    }
+    return needed;
+  }
+
+  String id() {
+    return snapshot.getFileName().toString();
+  }
+
+  /** When its backup began. */
+  Instant started() {
+    return Incoming.ID.parse(id(), Instant::from);
+  }
+
+  Description description() {
+    return description;
+  }
+
+  /** The files to hand over but the index, the parts of earlier snapshots first. */
+  List<String> names() {
+    return new ArrayList<>(files.keySet());
+  }
+
+  /** Where the file of that name is; null where the snapshot does not need one of that name. */
+  @Nullable Path file(String name) {
+    return files.get(name);
+  }
+
+  /** The index of all of it. */
+  byte[] index() {
+    return Json.bytes(index);
+  }
+
+  /** The complete manifest; null where the snapshot was taken without one. */
+  @Nullable Path manifest() {
+    return description.hasManifest() ? snapshot.resolve(Description.MANIFEST) : null;
+  }
+
+  /** Takes the wanted files of one snapshot, all where {@code wanted} is null. */
+  private void take(Path from, Description other, @Nullable Set<String> wanted) throws IOException {
+    for (Item item : other.files().values()) {
+      boolean table =
+          item.name().equals(Description.INDEX) || item.name().equals(Description.MANIFEST);
+      if (table || (wanted != null && !wanted.contains(item.name()))) {
+        continue;
+      }
+      checkSize(from, item);
+      files.put(item.name(), from.resolve(item.name()));
+    }
+    Map<String, JsonNode> listed = new HashMap<>();
+    for (JsonNode item : Json.readArray(from.resolve(Description.INDEX))) {
+      String name = item.path("fileName").asText();
+      if (from.resolve(name).equals(files.get(name)) && listed.put(name, item) == null) {
+        index.add(item);
+      }
+    }
+  }
+
+  private static void checkTables(Path snapshot, Description description) throws IOException {
+    for (String name : List.of(Description.INDEX, Description.MANIFEST)) {
+      Item item = description.files().get(name);
+      if (item != null) {
+        checkSize(snapshot, item);
+        if (!item.hash().isEmpty() && !Hashes.of(snapshot.resolve(name)).equals(item.hash())) {
+          throw Description.damaged(
+              snapshot, "\"" + snapshot.resolve(name) + "\" has another hash");
+        }
+      }
+    }
+  }
+
+  private static void checkSize(Path snapshot, Item item) throws IOException {
+    Path path = snapshot.resolve(item.name());
+    if (!Files.isRegularFile(path) || Files.size(path) != item.size()) {
+      throw Description.damaged(snapshot, "\"" + path + "\" is not there or not of its size");
+    }
+  }
+}

@@ -1,0 +1,135 @@
+package org.backupkit.store;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.backupkit.Fd;
+
+/**
+ * The rows of a manifest of version 2, by path, in their order. Names are bytes: a text has a
+ * character for each of them, and {@link #readable} makes it one for people.
+ */
+final class Manifest {
+  private static final String HEAD =
+      """
+      version=2.0&attrNum=16
+      path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;\
+      target
+      """;
+  private static final int COLUMNS = 16;
+
+  private Manifest() {}
+
+  /** One row; the columns are as they stand in the line, but path and target are decoded. */
+  record Row(
+      String line,
+      String path,
+      int mode,
+      long size,
+      String hash,
+      String type,
+      String mtimeNs,
+      String uid,
+      String gid,
+      String in,
+      String target) {
+
+    /** Sorts as a walk meets the entries: a directory, what is in it, what comes after it. */
+    String walkKey() {
+      return path.equals(".") ? "" : path.replace('/', '\0');
+    }
+
+    private static Row of(String line) throws IOException {
+      String[] columns = line.split(";", -1);
+      if (columns.length != COLUMNS) {
+        throw new IOException("\"" + readable(line) + "\" is no row");
+      }
+      try {
+        return new Row(
+            line,
+            columns[7].equals("1") ? decoded(columns[0]) : columns[0],
+            Integer.parseInt(columns[1]),
+            Long.parseLong(columns[3]),
+            columns[5],
+            columns[8],
+            columns[9],
+            columns[12],
+            columns[13],
+            columns[14],
+            decoded(columns[15]));
+      } catch (NumberFormatException e) {
+        throw new IOException("\"" + readable(line) + "\" is no row", e);
+      }
+    }
+  }
+
+  /**
+   * Reads a whole manifest.
+   *
+   * @throws IOException when it is torn, damaged, or none of version 2
+   */
+  static Map<String, Row> read(Path file) throws IOException {
+    Map<String, Row> rows = new LinkedHashMap<>();
+    long length = 0;
+    String end = "";
+    try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
+      String head = reader.readLine() + "\n" + reader.readLine() + "\n";
+      if (!head.equals(HEAD)) {
+        throw new IOException("\"" + file + "\" is no manifest of version 2");
+      }
+      length = head.length();
+      String line = reader.readLine();
+      for (; line != null && !line.startsWith("end;"); line = reader.readLine()) {
+        Row row = Row.of(line);
+        rows.put(row.path(), row);
+        length += line.length() + 1;
+      }
+      end = line == null ? "" : line;
+    }
+    if (!end.equals(trailer(file, length, rows.size()))) {
+      throw new IOException("The manifest \"" + file + "\" is torn or damaged");
+    }
+    return rows;
+  }
+
+  /** Writes a manifest of these rows, which are in walk order. */
+  static void write(Path file, Collection<Row> rows) throws IOException {
+    StringBuilder text = new StringBuilder(HEAD);
+    rows.forEach(row -> text.append(row.line()).append('\n'));
+    Files.writeString(file, text, StandardCharsets.ISO_8859_1);
+    String end = trailer(file, text.length(), rows.size()) + "\n";
+    Files.writeString(file, end, StandardCharsets.ISO_8859_1, StandardOpenOption.APPEND);
+  }
+
+  /** A name for people: UTF-8 where it is that. */
+  static String readable(String bytes) {
+    return new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+  }
+
+  private static String trailer(Path file, long length, int rows) throws IOException {
+    try (Fd fd = Fd.open(file, StandardOpenOption.READ)) {
+      String hash = Hashes.of(fd, 0, length).substring(Hashes.PREFIX.length());
+      return String.join(";", List.of("end", String.valueOf(rows), hash));
+    }
+  }
+
+  private static String decoded(String text) {
+    StringBuilder bytes = new StringBuilder(text.length());
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) == '%' && i + 2 < text.length()) {
+        bytes.append((char) Integer.parseInt(text.substring(i + 1, i + 3), 16));
+        i += 2;
+      } else {
+        bytes.append(text.charAt(i));
+      }
+    }
+    return bytes.toString();
+  }
+}
