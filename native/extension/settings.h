@@ -1,6 +1,6 @@
 // What the service tells an extension about its bundle: the sealed JSON that comes with Start.
 //   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
-//     "appInfo": text, "appCall"?: n, "lastIncrementalTime": n,
+//     "appInfo": text, "appCall"?: n,
 //     "version": { "code": n, "name": text }, "options": { "integrity"?: "none", ... } }
 #pragma once
 

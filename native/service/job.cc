@@ -95,7 +95,6 @@ std::string Job::settings() const {
                {"excludes", bundle_.excludes},
                {"packingLimit", context_.settings.packing_limit},
                {"appInfo", request_.app_info},
-               {"lastIncrementalTime", request_.last_time},
                {"version", {{"code", version_code_}, {"name", version_name_}}}};
   if (bundle_.includes) text["includes"] = *bundle_.includes;
   const auto options = json::parse(request_.options, nullptr, false);
@@ -117,13 +116,8 @@ bool Job::take_frame(Frame& frame) {
       return take_file(frame, reader);
     case FrameType::kPublished:
       return take_published(reader);
-    case FrameType::kReport: {
-      Item item;
-      item.text = reader.get_text(kMaxText);
-      outbox_.push_back(std::move(item));
-      pump();
-      return reader.done();
-    }
+    case FrameType::kReport:
+      return take_report(reader);
     case FrameType::kProgress:
       return take_progress(reader);
     case FrameType::kHookReady:
@@ -160,13 +154,23 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
   if (waits != outbox_.end()) {
     *waits = std::move(item);
   } else {
-    if (outbox_.size() + sent_.size() > size_t{2} * kMaxWindow)
-      return false;  // more than its window
+    if (!has_room()) return false;  // it sends more than its window
     outbox_.push_back(std::move(item));
   }
   pump();
   return true;
 }
+
+bool Job::take_report(ByteReader& reader) {
+  Item item;
+  item.text = reader.get_text(kMaxText);
+  if (!reader.done() || !has_room()) return false;
+  outbox_.push_back(std::move(item));
+  pump();
+  return true;
+}
+
+bool Job::has_room() const { return outbox_.size() + sent_.size() <= size_t{2} * kMaxWindow; }
 
 bool Job::take_published(ByteReader& reader) {
   const auto request = reader.get<uint32_t>();

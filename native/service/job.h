@@ -94,6 +94,8 @@ class Job {
   void on_frame(Frame frame);
   [[nodiscard]] bool take_frame(Frame& frame);
   [[nodiscard]] bool take_file(Frame& frame, ByteReader& reader);
+  [[nodiscard]] bool take_report(ByteReader& reader);
+  [[nodiscard]] bool has_room() const;
   [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
   void on_exit(int status);

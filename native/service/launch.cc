@@ -103,4 +103,5 @@ Result<Launch> launch(Loop& loop, LaunchPlan plan, Worker::Handlers handlers,
   launched.extension->say(std::move(*start));
   return launched;
 }
+
 }  // namespace backupkit

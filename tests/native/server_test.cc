@@ -5,8 +5,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "native/io/tmpfile.h"
@@ -69,6 +73,7 @@ TEST_F(ServerTest, a_client_for_whom_there_is_no_descriptor_waits_and_costs_noth
 class Talk {
  public:
   Talk() {
+    std::filesystem::create_directories(scratch_ / "etc/backupkit/bundles");
     auto pair = seqpacket_pair().value();
     EXPECT_TRUE(server_.adopt(std::move(pair.first), true).has_value());
     client_.emplace(std::move(pair.second));
@@ -103,6 +108,14 @@ class Talk {
             .number(request)
             .number(static_cast<uint8_t>(more))
             .fd(std::move(list)));
+  }
+
+  // Installs a bundle of that name.
+  void install(const std::string& name) {
+    std::filesystem::create_directories(scratch_ / name);
+    std::ofstream(scratch_ / ("etc/backupkit/bundles/" + name + ".json"))
+        << R"({"name": ")" << name << R"(", "sandbox": ")" << name
+        << R"(", "backup": {"allowToBackupRestore": true}})";
   }
 
   [[nodiscard]] const std::vector<Frame>& heard() const { return heard_; }
@@ -180,5 +193,66 @@ TEST_F(ServerTest, a_request_without_its_descriptor_ends_the_conversation_alone)
   }
 }
 
+// The result of a bundle whose extension is extension_of_a_test().
+Error end_of(const std::string& bundle, size_t& reports) {
+  Talk talk;
+  talk.install(bundle);
+  open_session(talk);
+  talk.append(2, false, list_of(bundle));
+  const Frame end = talk.hear(FrameType::kBundleEnd);
+  reports =
+      static_cast<size_t>(std::ranges::count(talk.heard(), FrameType::kResultReport, &Frame::type));
+  ByteReader reader(end.body);
+  EXPECT_EQ(reader.get_text(kMaxNameText), bundle);
+  return read_error(reader).value_or(Error{});
+}
+
+TEST_F(ServerTest, an_extension_that_floods_with_reports_is_ended) {
+  size_t reports = 0;
+  EXPECT_EQ(end_of("com.example.flood", reports).code, Code::kIpc);
+  EXPECT_EQ(reports, 0U) << "the file before them was not taken";
+}
+
+TEST_F(ServerTest, a_report_that_does_not_follow_the_grammar_is_not_told) {
+  size_t reports = 0;
+  EXPECT_EQ(end_of("com.example.long", reports).code, Code::kIpc);
+  EXPECT_EQ(reports, 0U);
+}
+
+// Behaves as its bundle's name says.
+int extension_of_a_test() {
+  const Channel service{UniqueFd(3)};
+  const auto start = service.receive();
+  if (!start || start->frames.size() != 1) return 1;
+  const auto settings = read_sealed(start->frames[0].fds[1].borrow(), kMaxListBytes);
+  if (!settings) return 1;
+  const std::string_view text(reinterpret_cast<const char*>(settings->data()), settings->size());
+  if (text.find("com.example.long") != std::string_view::npos) {
+    return service.send(FrameBuilder(FrameType::kReport).text("{}").number(1).build()) ? 0 : 1;
+  }
+  auto file = sealed_memfd("file", {});
+  if (!file) return 1;
+  (void)service.send(FrameBuilder(FrameType::kFile)
+                         .number(uint64_t{1})
+                         .text("file")
+                         .error(std::nullopt)
+                         .fd(std::move(*file))
+                         .build());
+  const Frame report = FrameBuilder(FrameType::kReport).text("{}").build();
+  for (int i = 0; i < 1000; ++i) {
+    if (!service.send(report)) return 1;
+  }
+  return service.send(FrameBuilder(FrameType::kDone).error(std::nullopt).build()) ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace backupkit
+
+// The server starts its own program as an extension.
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--extension") {
+    return backupkit::extension_of_a_test();
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
