@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/extension/account.h"
 #include "native/extension/big_files.h"
 #include "native/extension/file_hasher.h"
 #include "native/extension/history.h"
@@ -26,6 +27,7 @@
 #include "native/manifest/index.h"
 #include "native/manifest/manifest.h"
 #include "native/manifest/scan.h"
+#include "native/manifest/walk_order.h"
 
 namespace backupkit {
 namespace {
@@ -70,19 +72,23 @@ class Backup {
     std::string path;
     std::optional<size_t> item;  // its place in the index, if it is big and sent by this run
     bool sent = true;            // by this run
+    int problem = 0;             // the errno for which it could not be read
   };
 
-  Result<void> walk();
   Result<void> visit(const ScanEntry& found);
   Result<bool> leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_small(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_big(const ScanEntry& found, UniqueFd file);
   Result<UniqueFd> open_file(const ScanEntry& found, const std::optional<ManifestRow>& old);
+  Result<void> miss(const Missed& missed);
+  Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old, int problem);
+  [[nodiscard]] bool may_keep(const ManifestRow& row, const Missed& missed) const;
   [[nodiscard]] std::string milliseconds_text() const { return std::to_string(seed_ / 1'000'000); }
   [[nodiscard]] ManifestRow row(const ScanEntry& found, const std::string& in) const;
   Result<void> keep_row(const ManifestRow& row);
-  Result<void> keep_part_row(const ManifestRow& row);
+  Result<void> store_row(const ManifestRow& row);
+  Result<void> store_part_row(const ManifestRow& row);
   void name_first(const ScanEntry& found, FirstName first);
   Result<void> send_index();
   Result<void> send_report();
@@ -102,9 +108,7 @@ class Backup {
   std::map<std::pair<uint64_t, uint64_t>, FirstName> first_names_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   uint64_t unchanged_ = 0;
-  ScanTotals totals_;
-  std::vector<std::string> unreadable_;  // found when an entry was opened
-  uint64_t unreadable_count_ = 0;
+  Account account_{settings_.rules};
 };
 
 Result<void> Backup::run(UniqueFd old_manifest) {
@@ -119,22 +123,13 @@ Result<void> Backup::run(UniqueFd old_manifest) {
     if (!history) return failure(history.error());
     history_ = std::move(*history);
   }
-  if (auto walked = walk(); !walked) return walked;
+  const ScanHandlers handlers{.visit = [this](const ScanEntry& found) { return visit(found); },
+                              .miss = [this](const Missed& missed) { return miss(missed); }};
+  if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
   if (auto sent = parts_.finish(); !sent) return sent;
   if (auto sent = send_index(); !sent) return sent;
   if (auto sent = send_report(); !sent) return sent;
-  return verdict(settings_.bundle, totals_);
-}
-
-Result<void> Backup::walk() {
-  auto totals =
-      scan(sandbox_, settings_.rules, [this](const ScanEntry& found) { return visit(found); });
-  if (!totals) return failure(totals.error());
-  totals_ = std::move(*totals);
-  totals_.stored -= unreadable_count_;
-  totals_.unreadable += unreadable_count_;
-  totals_.details.insert(totals_.details.end(), unreadable_.begin(), unreadable_.end());
-  return {};
+  return account_.verdict(settings_.bundle);
 }
 
 Result<void> Backup::visit(const ScanEntry& found) {
@@ -169,14 +164,15 @@ Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<Manif
   kept.hash = old->hash;
   kept.is_incremental = false;
   ++unchanged_;
-  name_first(found, {found.path, std::nullopt, false});
-  if (auto added = keep_row(kept); !added) return failure(added.error());
+  name_first(found, {.path = found.path, .item = std::nullopt, .sent = false});
+  if (auto added = store_row(kept); !added) return failure(added.error());
   return true;
 }
 
 // Another name of what is stored already.
 Result<void> Backup::add_again(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   const FirstName& first = first_names_.at({found.device, found.inode});
+  if (first.problem != 0) return lose(found, old, first.problem);
   ManifestRow link = row(found, "");
   link.type = EntryType::kHardLink;
   link.target = first.path;
@@ -185,12 +181,12 @@ Result<void> Backup::add_again(const ScanEntry& found, const std::optional<Manif
     link.in = old->in;
     link.is_incremental = false;
     ++unchanged_;
-    return keep_row(link);
+    return store_row(link);
   }
   if (first.item) {
     index_[*first.item].links.push_back(found.path);
     link.in = index_[*first.item].file_name;
-    return keep_row(link);
+    return store_row(link);
   }
   Entry entry = header_of(found);
   entry.type = EntryType::kHardLink;
@@ -199,32 +195,57 @@ Result<void> Backup::add_again(const ScanEntry& found, const std::optional<Manif
   auto part = parts_.add(entry);
   if (!part) return failure(part.error());
   link.in = std::move(*part);
-  return keep_part_row(link);
+  return store_part_row(link);
 }
 
-// The entry's content, or none when it cannot be read: that is counted and the walk goes on, and
-// what an earlier backup has of it stays.
+// The entry's content, or none: then it was said where it ended.
 Result<UniqueFd> Backup::open_file(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   UniqueFd file(retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
   if (file.is_open()) return file;
   if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) return errno_failure(found.path);
-  ++unreadable_count_;
-  if (unreadable_.size() < 100) {
-    unreadable_.push_back(Error::from_errno(errno, found.path).message());
-  }
-  if (old && old->type == EntryType::kFile && !old->in.empty()) {
-    if (auto kept = keep_row(*old); !kept) return failure(kept.error());
-  }
+  if (auto lost = lose(found, old, errno); !lost) return failure(lost.error());
   return UniqueFd();
+}
+
+// What could not be looked at may be as it was: its rows of the last backup stay.
+Result<void> Backup::miss(const Missed& missed) {
+  account_.miss(missed);
+  if (!history_ || missed.fate != Fate::kUnreadable) return {};
+  return history_->keep(missed.path, [&](const ManifestRow& row) { return may_keep(row, missed); });
+}
+
+// The same for one whose row was asked for.
+Result<void> Backup::lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
+                          int problem) {
+  Missed missed{Fate::kUnreadable, found.path, problem, {}, found.device};
+  // ELOOP and ENXIO: it was replaced by a link or a socket.
+  const bool gone = problem == ENOENT || problem == ELOOP || problem == ENXIO;
+  if (gone) missed.fate = Fate::kVanished;
+  account_.miss(missed);
+  if (gone) return {};
+  name_first(found, {.path = found.path, .item = std::nullopt, .sent = false, .problem = problem});
+  if (!old || old->in.empty() || !may_keep(*old, missed)) return {};
+  ManifestRow kept = *old;
+  kept.is_incremental = false;
+  return keep_row(kept);
+}
+
+// Whether the row still says what would be restored by it.
+bool Backup::may_keep(const ManifestRow& row, const Missed& missed) const {
+  const auto verdict = settings_.rules.explain(row.path, S_ISDIR(row.mode)).judgement.verdict;
+  if (verdict != Rules::Verdict::kTake && verdict != Rules::Verdict::kDescend) return false;
+  if (row.type != EntryType::kHardLink || is_below(row.target, missed.path)) return true;
+  const auto first = first_names_.find({missed.device, row.inode});
+  return first != first_names_.end() && first->second.path == row.target;
 }
 
 Result<void> Backup::add_small(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   if (!S_ISREG(found.mode)) {
     auto part = parts_.add(header_of(found));
     if (!part) return failure(part.error());
-    name_first(found, {found.path, std::nullopt});
-    return keep_part_row(row(found, *part));
+    name_first(found, {.path = found.path, .item = std::nullopt});
+    return store_part_row(row(found, *part));
   }
   auto file = open_file(found, old);
   if (!file) return failure(file.error());
@@ -232,18 +253,18 @@ Result<void> Backup::add_small(const ScanEntry& found, const std::optional<Manif
   auto packed = parts_.add_file(header_of(found), file->borrow());
   if (!packed) return failure(packed.error());
   work_.bytes_packed += found.size;
-  name_first(found, {found.path, std::nullopt});
+  name_first(found, {.path = found.path, .item = std::nullopt});
   ManifestRow added = row(found, packed->part);
   added.hash = std::move(packed->hash);
-  return keep_part_row(added);
+  return store_part_row(added);
 }
 
 Result<void> Backup::add_big(const ScanEntry& found, UniqueFd file) {
   ManifestRow added = row(found, "");
   if (auto sent = big_files_.add(found, std::move(file), added); !sent) return sent;
-  name_first(found, {found.path, index_.size() - 1});
+  name_first(found, {.path = found.path, .item = index_.size() - 1});
   work_.bytes_shared += found.size;
-  return keep_row(added);
+  return store_row(added);
 }
 
 ManifestRow Backup::row(const ScanEntry& found, const std::string& in) const {
@@ -258,15 +279,19 @@ Result<void> Backup::keep_row(const ManifestRow& row) {
   return history_ ? history_->add(row) : Result<void>{};
 }
 
-Result<void> Backup::keep_part_row(const ManifestRow& row) {
-  if (!history_) return {};
-  if (auto noted = parts_.note(row); !noted) return noted;
-  return history_->add(row);
+Result<void> Backup::store_row(const ManifestRow& row) {
+  account_.store();
+  return keep_row(row);
+}
+
+Result<void> Backup::store_part_row(const ManifestRow& row) {
+  if (auto noted = history_ ? parts_.note(row) : Result<void>{}; !noted) return noted;
+  return store_row(row);
 }
 
 void Backup::name_first(const ScanEntry& found, FirstName first) {
   if (found.links <= 1 || S_ISDIR(found.mode)) return;
-  first_names_[{found.device, found.inode}] = std::move(first);
+  first_names_.try_emplace({found.device, found.inode}, std::move(first));
 }
 
 Result<void> Backup::send_index() {
@@ -292,17 +317,12 @@ Result<void> Backup::send_report() {
   }
   Tally tally;
   tally.kind = history_ ? "incremental" : "full";
-  tally.stored = totals_.stored;
   tally.unchanged = unchanged_;
-  tally.failed = totals_.unreadable + totals_.unsupported;
-  tally.details = totals_.details;
   tally.bytes_moved = work_.bytes_packed;
   tally.bytes_shared = work_.bytes_shared;
   tally.spent = std::chrono::steady_clock::now() - start_;
-  nlohmann::json more = {{"excluded", totals_.excluded},
-                         {"unreadable", totals_.unreadable},
-                         {"unsupported", totals_.unsupported},
-                         {"vanished", totals_.vanished}};
+  nlohmann::json more;
+  account_.write(tally, more);
   if (history_ && !history_->why_full().empty()) more["whyFull"] = history_->why_full();
   return link_.report(result_report(tally, more));
 }

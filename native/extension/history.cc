@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,22 @@ Result<void> History::open_old() {
 Result<std::optional<ManifestRow>> History::match(const std::string& path) {
   if (!join_) return std::nullopt;
   return join_->match(path);
+}
+
+Result<void> History::keep(const std::string& path,
+                           const std::function<bool(const ManifestRow&)>& keeps) {
+  if (!join_) return {};
+  const auto keep_one = [&](ManifestRow row) -> Result<void> {
+    if (row.in.empty() || !keeps(row)) return {};
+    row.is_incremental = false;
+    return writer_.add(row);
+  };
+  auto matched = join_->match(path);
+  if (!matched) return failure(matched.error());
+  if (*matched) {
+    if (auto kept = keep_one(std::move(**matched)); !kept) return kept;
+  }
+  return join_->take_below(path, keep_one);
 }
 
 Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEntry& found,

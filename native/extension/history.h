@@ -1,6 +1,7 @@
 // What an incremental backup knows of the last one, and what it leaves for the next.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,11 @@ class History {
   // match() gave for it. Reads the file where only its content can tell.
   [[nodiscard]] static Result<bool> holds(const std::optional<ManifestRow>& old,
                                           const ScanEntry& found, FileHasher& hasher);
+
+  // Keeps the rows that `path` and what is below it had in the last backup, but those that `keeps`
+  // denies. Instead of match(), where the walk could not look at the entry.
+  [[nodiscard]] Result<void> keep(const std::string& path,
+                                  const std::function<bool(const ManifestRow&)>& keeps);
 
   [[nodiscard]] Result<void> add(const ManifestRow& row) { return writer_.add(row); }
 

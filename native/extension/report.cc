@@ -41,19 +41,6 @@ std::string result_report(const Tally& tally, const json& more) {
   return text_of(json::array({count, totals}));
 }
 
-Result<void> verdict(const std::string& bundle, const ScanTotals& totals) {
-  const auto lost = totals.unreadable + totals.unsupported;
-  if (lost == 0) return {};
-  std::string text = std::to_string(lost) + " entries of '" + bundle + "' could not be stored: ";
-  size_t named = 0;
-  for (const auto& line : totals.details) {
-    if (text.size() > kMaxText / 4) break;
-    text += (named++ == 0 ? "" : "; ") + line;
-  }
-  if (named < lost) text += "; and " + std::to_string(lost - named) + " more";
-  return failure(totals.unreadable > 0 ? Code::kNotPermitted : Code::kPackFailed, text);
-}
-
 std::string failure_report(const Error& error) {
   const json info = {{"type", "ErrorInfo"},
                      {"errorCode", std::to_string(static_cast<int>(error.code))},

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "backupkit/error.h"
-#include "native/manifest/scan.h"
 
 namespace backupkit {
 
@@ -27,10 +26,6 @@ struct Tally {
 
 // The JSON of it, with `more` beside the totals; as many details as fit into a frame.
 [[nodiscard]] std::string result_report(const Tally& tally, const nlohmann::json& more);
-
-// Partial is never success: the Error that a backup ends with where something was not stored, with
-// as many of them named as a message takes.
-[[nodiscard]] Result<void> verdict(const std::string& bundle, const ScanTotals& totals);
 
 // The JSON of a failure of the app's own code.
 [[nodiscard]] std::string failure_report(const Error& error);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "native/io/tmpfile.h"
@@ -22,9 +23,9 @@ Result<Settings> Settings::read(BorrowedFd sealed) {
   // The service made it: the types are right.
   Settings settings;
   settings.bundle = json.value("name", "");
-  std::vector<std::string> includes = Rules::default_includes();
+  std::optional<std::vector<std::string>> includes;
   if (json.contains("includes")) includes = json.at("includes").get<std::vector<std::string>>();
-  settings.rules = Rules::make(includes, json.value("excludes", std::vector<std::string>()));
+  settings.rules = Rules::configured(includes, json.value("excludes", std::vector<std::string>()));
   settings.packing_limit = json.value("packingLimit", kDefaultPackingLimit);
   settings.app_info = json.value("appInfo", "");
   settings.app_call = json.value("appCall", uint8_t{0});

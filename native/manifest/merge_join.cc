@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "native/manifest/walk_order.h"
 
 namespace backupkit {
-
 Result<SortedRows> SortedRows::open(BorrowedFd in, const Limits& limits) {
   auto reader = ManifestReader::open(in);
   if (!reader) return failure(reader.error());
@@ -78,6 +79,17 @@ Result<std::optional<ManifestRow>> MergeJoin::match(std::string_view path) {
     if (order > 0) return std::nullopt;
     if (order == 0) return std::exchange(row_, std::nullopt);
     if (auto dropped = drop(); !dropped) return failure(dropped.error());
+  }
+}
+
+Result<void> MergeJoin::take_below(std::string_view path,
+                                   const std::function<Result<void>(ManifestRow)>& take) {
+  for (;;) {
+    if (auto peeked = peek(); !peeked) return peeked;
+    if (!row_ || !is_below(row_->path, path)) return {};
+    ManifestRow row = std::move(*row_);
+    row_.reset();
+    if (auto taken = take(std::move(row)); !taken) return taken;
   }
 }
 

@@ -62,8 +62,8 @@ class SortedRows {
 
 // Joins the rows of the last run with the entries of this one, both in walk order. Holds one row.
 //
-// A row vanishes when the walk did not come by its path. That is also so where the walk could not
-// read a directory or a rule is new: whoever takes it for a deletion looks at ScanTotals first.
+// A row vanishes when nobody came by its path. That is also so where a rule is new, or the walk
+// could not read a directory and nobody asked for the rows below it.
 class MergeJoin {
  public:
   // Is given every row that vanished, in walk order; its error ends the call it was made in.
@@ -75,6 +75,11 @@ class MergeJoin {
   // The row that `path` had, or nothing. A path that does not come behind the last in walk order is
   // our own mistake: aborts.
   [[nodiscard]] Result<std::optional<ManifestRow>> match(std::string_view path);
+
+  // After match(`path`): takes the rows of what is below it, which nothing can be matched with
+  // then. An error of `take` ends the call.
+  [[nodiscard]] Result<void> take_below(std::string_view path,
+                                        const std::function<Result<void>(ManifestRow)>& take);
 
   // Behind the last path: the rows that are left have vanished.
   [[nodiscard]] Result<void> finish();

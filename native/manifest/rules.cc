@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace backupkit {
@@ -44,16 +45,19 @@ size_t matching_parts(const std::vector<std::string>& pattern, std::string_view 
 
 }  // namespace
 
-Rules Rules::make(const std::vector<std::string>& includes, std::vector<std::string> excludes) {
+Rules Rules::make(const std::vector<std::string>& includes,
+                  const std::vector<std::string>& excludes) {
   Rules rules;
-  for (const std::string& text : includes) {
-    rules.everything_ = rules.everything_ || text == "*";
-    rules.includes_.push_back(parse(text));
-  }
-  for (const std::string& text : excludes) rules.excludes_.push_back(parse(text));
-  rules.everything_ =
-      rules.everything_ || std::ranges::any_of(rules.includes_, &Pattern::everything);
-  rules.exclude_texts_ = std::move(excludes);
+  std::ranges::transform(includes, std::back_inserter(rules.includes_), parse);
+  std::ranges::transform(excludes, std::back_inserter(rules.excludes_), parse);
+  rules.everything_ = std::ranges::any_of(rules.includes_, &Pattern::everything);
+  return rules;
+}
+
+Rules Rules::configured(const std::optional<std::vector<std::string>>& includes,
+                        const std::vector<std::string>& excludes) {
+  Rules rules = make(includes ? *includes : default_includes(), excludes);
+  rules.default_ = !includes;
   return rules;
 }
 
@@ -70,36 +74,71 @@ const std::vector<std::string>& Rules::default_includes() {
   return kDirectories;
 }
 
-Rules::Verdict Rules::judge(std::string_view path, bool is_directory, bool parent_taken,
-                            size_t* excluded_by) const {
-  const auto excluded = [&](size_t rule) {
-    if (excluded_by != nullptr) *excluded_by = rule;
-    return Verdict::kExclude;
+Rules::Judgement Rules::judge(std::string_view path, bool is_directory, bool parent_taken) const {
+  if (is_backup_dir(path)) return {Verdict::kExclude, kBuiltIn};
+  const auto first = [&](const std::vector<Pattern>& patterns, auto test) {
+    const auto found =
+        std::ranges::find_if(patterns, [&](const Pattern& pattern) { return test(pattern, path); });
+    return found == patterns.end() ? kNone : static_cast<size_t>(found - patterns.begin());
   };
-  if (is_backup_dir(path)) return excluded(kBuiltIn);
-  const auto is_match = [&](const Pattern& pattern) { return matches(pattern, path); };
-  const auto reaches = [&](const Pattern& pattern) { return reaches_below(pattern, path); };
-  const bool taken = parent_taken || everything_ || std::ranges::any_of(includes_, is_match);
-  if (!taken && !(is_directory && std::ranges::any_of(includes_, reaches))) {
-    return Verdict::kOutside;
+  Judgement judgement;
+  if (!parent_taken) judgement.rule = first(includes_, matches);
+  const bool taken = parent_taken || judgement.rule != kNone;
+  if (!taken) {
+    if (is_directory) judgement.rule = first(includes_, reaches_below);
+    if (judgement.rule == kNone) return judgement;
   }
-  const auto rule = std::ranges::find_if(excludes_, is_match);
-  if (rule != excludes_.end()) return excluded(static_cast<size_t>(rule - excludes_.begin()));
-  return taken ? Verdict::kTake : Verdict::kDescend;
+  const auto rule = first(excludes_, matches);
+  if (rule != kNone) return {Verdict::kExclude, rule};
+  judgement.verdict = taken ? Verdict::kTake : Verdict::kDescend;
+  return judgement;
 }
 
-Rules::Pattern Rules::parse(std::string_view text) {
+Rules::Explanation Rules::explain(std::string_view path, bool is_directory) const {
+  const auto everything = std::ranges::find_if(includes_, &Pattern::everything);
+  Explanation found;
+  found.decided_at = ".";
+  if (everything != includes_.end()) {
+    found.judgement = {Verdict::kTake, static_cast<size_t>(everything - includes_.begin())};
+  }
+  if (path == ".") return found;
+  for (size_t end = 0; end != std::string_view::npos;) {
+    end = path.find('/', end + 1);
+    const auto step = path.substr(0, end);
+    const bool above = end != std::string_view::npos;
+    const bool taken = found.judgement.verdict == Verdict::kTake;
+    const auto judgement = judge(step, above || is_directory, taken);
+    if (taken && judgement.verdict == Verdict::kTake) continue;  // by what took the one above
+    found = {judgement, std::string(step)};
+    if (judgement.verdict == Verdict::kExclude || judgement.verdict == Verdict::kOutside) break;
+  }
+  return found;
+}
+
+std::string Rules::name_of(const Judgement& judgement) const {
+  if (judgement.rule == kBuiltIn) return "the service's own '.backup'";
+  if (judgement.rule == kNone) {
+    return judgement.verdict == Verdict::kTake ? "the directory above" : "no include";
+  }
+  if (judgement.verdict == Verdict::kExclude) {
+    return "exclude '" + excludes_[judgement.rule].text + "'";
+  }
+  return (default_ ? "default include '" : "include '") + includes_[judgement.rule].text + "'";
+}
+
+Rules::Pattern Rules::parse(const std::string& text) {
   Pattern pattern;
-  const size_t end = text.find_last_not_of('/');
+  pattern.text = text;
+  std::string_view left = text;
+  const size_t end = left.find_last_not_of('/');
   const bool has_slash =
-      end != std::string_view::npos && text.substr(0, end).find('/') != std::string_view::npos;
+      end != std::string_view::npos && left.substr(0, end).find('/') != std::string_view::npos;
   pattern.any_depth = !has_slash;
-  const bool empty = text.empty();
-  while (!text.empty()) {
-    const std::string_view part = take_part(text);
+  while (!left.empty()) {
+    const std::string_view part = take_part(left);
     if (!part.empty() && part != ".") pattern.parts.emplace_back(part);
   }
-  pattern.everything = pattern.parts.empty() && !empty;
+  pattern.everything = (pattern.parts.empty() && !text.empty()) || text == "*";
   return pattern;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,45 +23,67 @@ class Rules {
     kOutside,  // no include reaches it, nor anything below
   };
 
-  // `excluded_by` of what no pattern but the program itself excludes: the top's `.backup`.
-  static constexpr size_t kBuiltIn = static_cast<size_t>(-1);
+  // A verdict and the rule that it rests on: with kTake and kDescend an index into the includes,
+  // with kExclude one into the excludes.
+  struct Judgement {
+    Verdict verdict = Verdict::kOutside;
+    size_t rule = kNone;
+  };
+  // The rule of kOutside, and of what is taken with the directory that it is in.
+  static constexpr size_t kNone = static_cast<size_t>(-1);
+  // The rule of what the program itself excludes: the top's `.backup`.
+  static constexpr size_t kBuiltIn = kNone - 1;
 
-  // Rules of the patterns as configured. Without includes nothing is taken; the caller puts
-  // default_includes() in. An empty pattern matches nothing.
+  // A judgement with the path that it was made on: the one asked for or a directory above it.
+  struct Explanation {
+    Judgement judgement;
+    std::string decided_at;
+  };
+
+  // Rules of the patterns. Without includes nothing is taken; an empty pattern matches nothing.
   [[nodiscard]] static Rules make(const std::vector<std::string>& includes,
-                                  std::vector<std::string> excludes);
+                                  const std::vector<std::string>& excludes);
+
+  // The same for a bundle: no list of includes means the default ones.
+  [[nodiscard]] static Rules configured(const std::optional<std::vector<std::string>>& includes,
+                                        const std::vector<std::string>& excludes);
 
   // The 13 directories of the seed system.
   [[nodiscard]] static const std::vector<std::string>& default_includes();
 
-  // The verdict on `path`, relative to the sandbox without a `/` at its begin or end. The caller
+  // The judgement on `path`, relative to the sandbox without a `/` at its begin or end. The caller
   // walks from the top and says whether the path's parent was taken; a path below an excluded one
-  // must not be asked. `excluded_by`, where not null, is set with kExclude: an index into the
-  // excludes, or kBuiltIn.
-  [[nodiscard]] Verdict judge(std::string_view path, bool is_directory, bool parent_taken,
-                              size_t* excluded_by) const;
+  // must not be asked.
+  [[nodiscard]] Judgement judge(std::string_view path, bool is_directory, bool parent_taken) const;
+
+  // The same for any path, which need not exist: judges all above it first. "." is the top itself.
+  [[nodiscard]] Explanation explain(std::string_view path, bool is_directory) const;
+
+  // The rule in words: "exclude 'cache'", "no include".
+  [[nodiscard]] std::string name_of(const Judgement& judgement) const;
 
   // True when an include means the whole sandbox: then its own directory is taken, too.
   [[nodiscard]] bool takes_everything() const { return everything_; }
 
-  // The excludes as they were given, for messages.
-  [[nodiscard]] const std::vector<std::string>& excludes() const { return exclude_texts_; }
+  // True when no includes were configured.
+  [[nodiscard]] bool are_default() const { return default_; }
 
  private:
   struct Pattern {
+    std::string text;  // as it was given
     bool everything = false;
     bool any_depth = false;          // matches a name anywhere
     std::vector<std::string> parts;  // of the path, one per level
   };
 
-  [[nodiscard]] static Pattern parse(std::string_view text);
+  [[nodiscard]] static Pattern parse(const std::string& text);
   [[nodiscard]] static bool matches(const Pattern& pattern, std::string_view path);
   [[nodiscard]] static bool reaches_below(const Pattern& pattern, std::string_view path);
 
   bool everything_ = false;
+  bool default_ = false;
   std::vector<Pattern> includes_;
   std::vector<Pattern> excludes_;
-  std::vector<std::string> exclude_texts_;
 };
 
 }  // namespace backupkit

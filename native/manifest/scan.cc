@@ -6,35 +6,25 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <ctime>
 #include <deque>
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/manifest/directory_names.h"
 
 namespace backupkit {
 namespace {
 
 constexpr size_t kHeldLevels = 64;
-constexpr size_t kMostDetails = 100;
 constexpr int kOpenDir = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-
-struct Name {
-  std::string text;
-  unsigned char kind = DT_UNKNOWN;
-  friend bool operator<(const Name& a, const Name& b) { return a.text < b.text; }
-};
 
 // One directory of the way from the root to where the walk is.
 struct Level {
@@ -42,53 +32,12 @@ struct Level {
   ScanEntry entry;     // of the directory itself; its parent and name are set when it is visited
   bool taken = false;
   bool emitted = false;
-  std::vector<Name> names;
+  std::vector<DirectoryName> names;
   size_t next = 0;
 };
 
 Timestamp time_of(const timespec& time) {
   return {time.tv_sec, static_cast<uint32_t>(time.tv_nsec)};
-}
-
-void fill(ScanEntry& entry, const struct stat& status) {
-  entry.mode = status.st_mode;
-  entry.uid = status.st_uid;
-  entry.gid = status.st_gid;
-  entry.size = static_cast<uint64_t>(status.st_size);
-  entry.mtime = time_of(status.st_mtim);
-  entry.atime = time_of(status.st_atim);
-  entry.ctime = time_of(status.st_ctim);
-  entry.inode = status.st_ino;
-  entry.device = status.st_dev;
-  entry.links = status.st_nlink;
-  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
-    entry.device_major = major(status.st_rdev);
-    entry.device_minor = minor(status.st_rdev);
-  }
-}
-
-bool is_dots(std::string_view name) { return name == "." || name == ".."; }
-
-// The names in `directory`, sorted.
-Result<std::vector<Name>> read_names(BorrowedFd directory, std::span<char> buffer) {
-  std::vector<Name> names;
-  for (;;) {
-    const ssize_t got =
-        retry([&] { return ::getdents64(directory.get(), buffer.data(), buffer.size()); });
-    if (got < 0) return errno_failure("reading a directory");
-    if (got == 0) break;
-    for (size_t at = 0; at < static_cast<size_t>(got);) {
-      const char* record = buffer.data() + at;
-      uint16_t length = 0;  // copied out: the records are not aligned for everybody
-      std::memcpy(&length, record + offsetof(dirent64, d_reclen), sizeof(length));
-      const char* name = record + offsetof(dirent64, d_name);
-      const auto kind = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
-      if (!is_dots(name)) names.push_back({name, kind});
-      at += length;
-    }
-  }
-  std::ranges::sort(names, [](const Name& a, const Name& b) { return a < b; });
-  return names;
 }
 
 Result<std::string> read_target(BorrowedFd parent, const std::string& name) {
@@ -101,6 +50,11 @@ Result<std::string> read_target(BorrowedFd parent, const std::string& name) {
   return std::string(target.data(), static_cast<size_t>(got));
 }
 
+bool is_left_out(const Rules::Judgement& judgement) {
+  return judgement.verdict == Rules::Verdict::kExclude ||
+         judgement.verdict == Rules::Verdict::kOutside;
+}
+
 bool is_same(BorrowedFd directory, const ScanEntry& entry) {
   struct stat status{};
   return ::fstat(directory.get(), &status) == 0 && status.st_ino == entry.inode &&
@@ -109,41 +63,41 @@ bool is_same(BorrowedFd directory, const ScanEntry& entry) {
 
 class Walk {
  public:
-  Walk(BorrowedFd root, const Rules& rules, const ScanVisit& visit)
-      : root_(root), rules_(rules), visit_(visit), buffer_(size_t{64} << 10U) {}
+  Walk(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers)
+      : root_(root), rules_(rules), handlers_(handlers), buffer_(size_t{64} << 10U) {}
 
-  Result<ScanTotals> run() {
-    if (auto begun = begin(); !begun) return failure(begun.error());
-    while (!levels_.empty()) {
+  Result<void> run() {
+    auto walked = begin();
+    while (walked && !levels_.empty()) {
       Level& level = levels_.back();
       if (level.next == level.names.size()) {
-        leave();
+        walked = leave();
         continue;
       }
-      const Name name = std::move(level.names[level.next++]);
-      if (auto looked = look_at(name); !looked) return failure(looked.error());
+      const DirectoryName name = std::move(level.names[level.next++]);
+      walked = look_at(name);
     }
-    return std::move(totals_);
+    return walked;
   }
 
  private:
   Result<void> begin();
-  Result<void> look_at(const Name& name);
+  Result<void> look_at(const DirectoryName& name);
   Result<void> look_at_known(ScanEntry entry, bool taken);
   Result<void> enter(ScanEntry entry, bool taken);
-  void leave();
+  Result<void> leave();
+  Result<void> return_to_above(const Level& last);
   Result<void> emit_levels();
-  Result<void> emit(ScanEntry& entry);
-  void note(int number, const std::string& path);
-  void detail(const std::string& path, const char* why);
+  Result<void> miss(Fate fate, const std::string& path);
+  Result<void> exclude(const Rules::Judgement& judgement, const std::string& path);
+  Result<void> fail(int number, const std::string& path);
   [[nodiscard]] std::string below(const std::string& name) const;
 
   BorrowedFd root_;
   const Rules& rules_;
-  const ScanVisit& visit_;
+  const ScanHandlers& handlers_;
   std::vector<char> buffer_;
   std::deque<Level> levels_;
-  ScanTotals totals_;
 };
 
 Result<void> Walk::begin() {
@@ -169,62 +123,45 @@ std::string Walk::below(const std::string& name) const {
   return levels_.size() == 1 ? name : levels_.back().entry.path + "/" + name;
 }
 
-Result<void> Walk::look_at(const Name& name) {
+Result<void> Walk::look_at(const DirectoryName& name) {
   const Level& level = levels_.back();
   ScanEntry entry;
   entry.path = below(name.text);
-  struct stat status{};
-  bool known = false;
-  const auto look = [&] {
-    known = ::fstatat(level.directory.get(), name.text.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!known) note(errno, entry.path);
-    return known;
-  };
-  if (name.kind == DT_UNKNOWN && !look()) return {};
-  const bool directory = known ? S_ISDIR(status.st_mode) : name.kind == DT_DIR;
-  auto verdict = rules_.judge(entry.path, directory, level.taken, nullptr);
-  switch (verdict) {
-    case Rules::Verdict::kOutside:
-      return {};
-    case Rules::Verdict::kExclude:
-      ++totals_.excluded;
-      return {};
-    case Rules::Verdict::kTake:
-    case Rules::Verdict::kDescend:
-      break;
-  }
-  if (!known && !look()) return {};
-  fill(entry, status);
   entry.name = name.text;
   entry.parent = level.directory.borrow();
+  int problem = -1;  // the look's errno; -1: not looked yet
+  const auto look = [&] {
+    struct stat status{};
+    const int done =
+        ::fstatat(entry.parent.get(), entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW);
+    problem = done == 0 ? 0 : errno;
+    if (done == 0) fill(entry, status);
+  };
+  if (name.kind == DT_UNKNOWN) look();
+  // What stays unknown is judged as what reaches furthest.
+  const bool directory =
+      problem == 0 ? S_ISDIR(entry.mode) : name.kind == DT_DIR || name.kind == DT_UNKNOWN;
+  auto judgement = rules_.judge(entry.path, directory, level.taken);
+  if (is_left_out(judgement)) return exclude(judgement, entry.path);
+  if (problem < 0) look();
+  if (problem != 0) return fail(problem, entry.path);
   if (S_ISDIR(entry.mode) != directory) {  // replaced since its name was read
-    verdict = rules_.judge(entry.path, !directory, level.taken, nullptr);
+    judgement = rules_.judge(entry.path, !directory, level.taken);
+    if (is_left_out(judgement)) return exclude(judgement, entry.path);
   }
-  const bool taken = verdict == Rules::Verdict::kTake;
-  return look_at_known(std::move(entry), taken);
+  return look_at_known(std::move(entry), judgement.verdict == Rules::Verdict::kTake);
 }
 
 Result<void> Walk::look_at_known(ScanEntry entry, bool taken) {
   if (S_ISDIR(entry.mode)) return enter(std::move(entry), taken);
-  if (!taken) {  // was a directory a moment ago, when something below it could be taken
-    ++totals_.vanished;
-    return {};
-  }
-  if (S_ISSOCK(entry.mode)) {
-    ++totals_.unsupported;
-    detail(entry.path, "socket");
-    return {};
-  }
+  if (S_ISSOCK(entry.mode)) return miss(Fate::kUnsupported, entry.path);
   if (S_ISLNK(entry.mode)) {
     auto target = read_target(entry.parent, entry.name);
-    if (!target) {
-      note(target.error().sys_errno, entry.path);
-      return {};
-    }
+    if (!target) return fail(target.error().sys_errno, entry.path);
     entry.link_target = std::move(*target);
   }
   if (auto emitted = emit_levels(); !emitted) return emitted;
-  return emit(entry);
+  return handlers_.visit(entry);
 }
 
 Result<void> Walk::enter(ScanEntry entry, bool taken) {
@@ -232,20 +169,10 @@ Result<void> Walk::enter(ScanEntry entry, bool taken) {
   level.taken = taken;
   level.directory.reset(
       retry([&] { return ::openat(entry.parent.get(), entry.name.c_str(), kOpenDir); }));
-  if (!level.directory.is_open()) {
-    // ENOTDIR and ELOOP: it was replaced since the look at it.
-    note(errno == ENOTDIR || errno == ELOOP ? ENOENT : errno, entry.path);
-    return {};
-  }
-  if (!is_same(level.directory.borrow(), entry)) {
-    ++totals_.vanished;
-    return {};
-  }
+  if (!level.directory.is_open()) return fail(errno, entry.path);
+  if (!is_same(level.directory.borrow(), entry)) return miss(Fate::kVanished, entry.path);
   auto names = read_names(level.directory.borrow(), buffer_);
-  if (!names) {
-    note(names.error().sys_errno, entry.path);
-    return {};
-  }
+  if (!names) return fail(names.error().sys_errno, entry.path);
   level.names = std::move(*names);
   level.entry = std::move(entry);
   levels_.push_back(std::move(level));
@@ -253,20 +180,31 @@ Result<void> Walk::enter(ScanEntry entry, bool taken) {
   return taken ? emit_levels() : Result<void>();
 }
 
-// Goes back to the directory above. When it was closed, it is opened by `..` of the one below; a
-// directory that was moved meanwhile has another one there, and what is left of it is gone.
-void Walk::leave() {
+Result<void> Walk::leave() {
   const Level last = std::move(levels_.back());
   levels_.pop_back();
-  if (levels_.empty() || levels_.back().directory.is_open()) return;
+  if (!levels_.empty() && !last.emitted) {
+    const Rules::Judgement nothing_below;
+    if (auto told = exclude(nothing_below, last.entry.path); !told) return told;
+  }
+  return levels_.empty() || levels_.back().directory.is_open() ? Result<void>()
+                                                               : return_to_above(last);
+}
+
+// A directory that was closed is opened by `..` of the one below; when that was moved meanwhile it
+// has another one there, and what is left of it is gone.
+Result<void> Walk::return_to_above(const Level& last) {
   Level& above = levels_.back();
   if (last.directory.is_open()) {
     above.directory.reset(retry([&] { return ::openat(last.directory.get(), "..", kOpenDir); }));
   }
-  if (above.directory.is_open() && is_same(above.directory.borrow(), above.entry)) return;
+  if (above.directory.is_open() && is_same(above.directory.borrow(), above.entry)) return {};
   above.directory.reset();
-  totals_.vanished += above.names.size() - above.next;
-  above.next = above.names.size();
+  for (; above.next < above.names.size(); ++above.next) {
+    auto told = miss(Fate::kVanished, below(above.names[above.next].text));
+    if (!told) return told;
+  }
+  return {};
 }
 
 Result<void> Walk::emit_levels() {
@@ -277,7 +215,7 @@ Result<void> Walk::emit_levels() {
     if (!level->emitted) {
       level->emitted = true;
       level->entry.parent = parent;
-      if (auto emitted = emit(level->entry); !emitted) return emitted;
+      if (auto emitted = handlers_.visit(level->entry); !emitted) return emitted;
     }
     if (level->directory.is_open()) {
       parent = level->directory.borrow();
@@ -291,29 +229,45 @@ Result<void> Walk::emit_levels() {
   return {};
 }
 
-Result<void> Walk::emit(ScanEntry& entry) {
-  ++totals_.stored;
-  return visit_(entry);
+Result<void> Walk::miss(Fate fate, const std::string& path) {
+  return handlers_.miss({fate, path, 0, {}, levels_.back().entry.device});
 }
 
-void Walk::note(int number, const std::string& path) {
-  if (number == ENOENT) {
-    ++totals_.vanished;
-    return;
+Result<void> Walk::exclude(const Rules::Judgement& judgement, const std::string& path) {
+  return handlers_.miss({Fate::kExcluded, path, 0, judgement, levels_.back().entry.device});
+}
+
+// Says what a failed look at an entry means.
+Result<void> Walk::fail(int number, const std::string& path) {
+  // ENOTDIR, ELOOP and EINVAL: it was replaced since the look at it.
+  if (number == ENOENT || number == ENOTDIR || number == ELOOP || number == EINVAL) {
+    return miss(Fate::kVanished, path);
   }
-  ++totals_.unreadable;
-  const char* name = ::strerrorname_np(number);
-  detail(path, name != nullptr ? name : "unknown error");
-}
-
-void Walk::detail(const std::string& path, const char* why) {
-  if (totals_.details.size() < kMostDetails) totals_.details.push_back(path + ": " + why);
+  if (auto emitted = emit_levels(); !emitted) return emitted;
+  return handlers_.miss({Fate::kUnreadable, path, number, {}, levels_.back().entry.device});
 }
 
 }  // namespace
 
-Result<ScanTotals> scan(BorrowedFd root, const Rules& rules, const ScanVisit& visit) {
-  return Walk(root, rules, visit).run();
+void fill(ScanEntry& entry, const struct stat& status) {
+  entry.mode = status.st_mode;
+  entry.uid = status.st_uid;
+  entry.gid = status.st_gid;
+  entry.size = static_cast<uint64_t>(status.st_size);
+  entry.mtime = time_of(status.st_mtim);
+  entry.atime = time_of(status.st_atim);
+  entry.ctime = time_of(status.st_ctim);
+  entry.inode = status.st_ino;
+  entry.device = status.st_dev;
+  entry.links = status.st_nlink;
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    entry.device_major = major(status.st_rdev);
+    entry.device_minor = minor(status.st_rdev);
+  }
+}
+
+Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers) {
+  return Walk(root, rules, handlers).run();
 }
 
 }  // namespace backupkit

@@ -1,10 +1,11 @@
 // Walks a sandbox in the order of its manifest.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
@@ -35,22 +36,40 @@ struct ScanEntry {
   std::string name;
 };
 
-struct ScanTotals {
-  uint64_t stored = 0;       // entries that were visited, directories above taken ones included
-  uint64_t excluded = 0;     // each by a rule; what is below one is not counted
-  uint64_t unreadable = 0;   // entries and directories whose reading failed
-  uint64_t unsupported = 0;  // sockets
-  uint64_t vanished = 0;     // gone between the reading of the names and the look at the entry
-  std::vector<std::string> details;  // the first 100 unreadable and unsupported: "path: ERRNO"
+// Sets what `status` says of an entry.
+void fill(ScanEntry& entry, const struct stat& status);
+
+// Where an entry of a directory ends. Each does in exactly one.
+enum class Fate : uint8_t {
+  kStored,
+  kExcluded,     // by a rule; what is below it is not looked at
+  kUnreadable,   // by an errno; of a directory, what is below it is not known
+  kUnsupported,  // a socket
+  kVanished,     // gone, or another kind of entry, since the names were read
+  kUnstable,     // changed whenever it was read
 };
 
-using ScanVisit = std::function<Result<void>(const ScanEntry&)>;
+// An entry that the walk does not visit.
+struct Missed {
+  Fate fate{};
+  std::string path;
+  int sys_errno = 0;      // of kUnreadable
+  Rules::Judgement rule;  // of kExcluded
+  uint64_t device = 0;    // the directory's that it is in
+};
 
-// Visits every entry below `root` that `rules` take: names in byte order within each directory, a
-// directory before what is in it, and the directories above a taken entry just before the first
-// such entry. Symlinks are never followed. Holds at most 64 directories open, however deep the tree
-// is. An unreadable entry is counted and the walk goes on. Error: whatever `visit` gives (the walk
-// ends there), or an unreadable root.
-[[nodiscard]] Result<ScanTotals> scan(BorrowedFd root, const Rules& rules, const ScanVisit& visit);
+// An error of theirs ends the walk.
+struct ScanHandlers {
+  std::function<Result<void>(const ScanEntry&)> visit;
+  std::function<Result<void>(const Missed&)> miss;
+};
+
+// Says of every entry below `root` that `rules` let it look at, once, where it ends: visits what is
+// to be stored, in walk order: names in byte order within each directory, a directory before what
+// is in it, and the directories above a taken entry just before the first such entry or one that is
+// unreadable. What is unreadable is in that order, too; a directory in which nothing was taken is
+// missed only when it is left. Symlinks are never followed. Holds at most 64 directories open,
+// however deep the tree is. Error: of a handler, or an unreadable root.
+[[nodiscard]] Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers);
 
 }  // namespace backupkit

@@ -26,4 +26,9 @@ std::strong_ordering walk_order(std::string_view a, std::string_view b) {
   return rank(a, at) <=> rank(b, at);
 }
 
+bool is_below(std::string_view path, std::string_view directory) {
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         path[directory.size()] == '/';
+}
+
 }  // namespace backupkit

@@ -11,4 +11,7 @@ namespace backupkit {
 // paths (index.h) or ".".
 [[nodiscard]] std::strong_ordering walk_order(std::string_view a, std::string_view b);
 
+// True when `path` is inside `directory`, at any depth. Both are inner paths.
+[[nodiscard]] bool is_below(std::string_view path, std::string_view directory);
+
 }  // namespace backupkit

@@ -37,20 +37,25 @@ Result<Sizes> measure(BorrowedFd root, const Bundle& bundle, int64_t since) {
   const UniqueFd sandbox(
       retry([&] { return ::openat(root.get(), bundle.sandbox.c_str(), kFlags); }));
   if (!sandbox.is_open()) return errno_failure("sandbox '" + bundle.sandbox + "'");
-  const auto rules =
-      Rules::make(bundle.includes.value_or(Rules::default_includes()), bundle.excludes);
+  const auto rules = Rules::configured(bundle.includes, bundle.excludes);
   Sizes sizes;
   std::set<std::pair<uint64_t, uint64_t>> linked;  // counted already, of those with several names
-  const auto add = [&](const ScanEntry& found) -> Result<void> {
+  ScanHandlers handlers;
+  handlers.visit = [&](const ScanEntry& found) -> Result<void> {
     if (!S_ISREG(found.mode)) return {};
     if (found.links > 1 && !linked.emplace(found.device, found.inode).second) return {};
     sizes.all += found.size;
     if (found.mtime.seconds >= since || found.ctime.seconds >= since) sizes.since += found.size;
     return {};
   };
-  auto totals = scan(sandbox.borrow(), rules, add);
-  if (!totals) return failure(totals.error());
-  if (totals->unreadable > 0) sizes.problem = "not counted: " + totals->details.front();
+  handlers.miss = [&](const Missed& missed) -> Result<void> {
+    if (missed.fate == Fate::kUnreadable && sizes.problem.empty()) {
+      sizes.problem = "not counted: " + Error::from_errno(missed.sys_errno, missed.path).message();
+    }
+    return {};
+  };
+  auto scanned = scan(sandbox.borrow(), rules, handlers);
+  if (!scanned) return failure(scanned.error());
   return sizes;
 }
 

@@ -117,6 +117,26 @@ TEST_F(Merge, agrees_with_a_model) {
   }
 }
 
+TEST_F(Merge, what_is_below_a_path_is_taken_whole_and_nothing_else) {
+  const UniqueFd file =
+      file_of_tree({{"a", 1}, {"b", 1}, {"b/x", 1}, {"b/x/y", 1}, {"b!", 1}, {"c", 1}});
+  std::vector<std::string> vanished;
+  MergeJoin merge(SortedRows::open(file.borrow()).value(), [&](const ManifestRow& row) {
+    vanished.push_back(row.path);
+    return Result<void>();
+  });
+  EXPECT_TRUE(merge.match("b").value());
+  std::vector<std::string> taken;
+  EXPECT_TRUE(merge.take_below("b", [&](const ManifestRow& row) {
+    taken.push_back(row.path);
+    return Result<void>();
+  }));
+  EXPECT_EQ(taken, (std::vector<std::string>{"b/x", "b/x/y"}));
+  EXPECT_TRUE(merge.match("b!").value());
+  EXPECT_TRUE(merge.finish());
+  EXPECT_EQ(vanished, (std::vector<std::string>{"a", "c"}));
+}
+
 TEST_F(Merge, ends_with_the_error_of_the_visit) {
   const UniqueFd file = file_of_tree({{"a", 1}, {"b", 1}});
   int calls = 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,17 +12,14 @@ namespace {
 
 using Verdict = Rules::Verdict;
 
-// Walks to `path` as the scan does: from the top, no further than an excluded or outside directory.
-Verdict walk(const Rules& rules, std::string_view path, bool is_directory = false,
-             size_t* rule = nullptr) {
-  bool taken = rules.takes_everything();
-  for (size_t slash = path.find('/'); slash != std::string_view::npos;
-       slash = path.find('/', slash + 1)) {
-    const Verdict above = rules.judge(path.substr(0, slash), true, taken, rule);
-    if (above == Verdict::kExclude || above == Verdict::kOutside) return above;
-    taken = above == Verdict::kTake;
-  }
-  return rules.judge(path, is_directory, taken, rule);
+Verdict verdict_on(const Rules& rules, std::string_view path, bool is_directory = false) {
+  return rules.explain(path, is_directory).judgement.verdict;
+}
+
+// The rule and where it was decided.
+std::string reason(const Rules& rules, std::string_view path, bool is_directory = false) {
+  const auto found = rules.explain(path, is_directory);
+  return rules.name_of(found.judgement) + " at " + found.decided_at;
 }
 
 struct Row {
@@ -68,6 +66,11 @@ TEST(Rules, table) {
       {{"a/\\*"}, {}, "a/*", false, Verdict::kTake},
       {{"a/\\*"}, {}, "a/b", false, Verdict::kOutside},
       {{"a/*.db"}, {}, std::string("a/\xFF.db"), false, Verdict::kTake},
+      {{"a/**/c"}, {}, "a/b/x/c", false, Verdict::kOutside},
+      {{"[ab]"}, {}, "x/b", false, Verdict::kTake},
+      {{"a["}, {}, "a[", false, Verdict::kTake},
+      {{"*"}, {}, ".", true, Verdict::kTake},
+      {{"a"}, {}, ".", true, Verdict::kOutside},
       // Excludes win.
       {{"*"}, {"cache"}, "a/cache/x", false, Verdict::kExclude},
       {{"*"}, {"/cache"}, "a/cache", false, Verdict::kTake},
@@ -77,6 +80,10 @@ TEST(Rules, table) {
       {{"a/b"}, {"*"}, "a/b", false, Verdict::kExclude},
       {{"*"}, {"/"}, "a", false, Verdict::kExclude},
       {{"*"}, {""}, "a", false, Verdict::kTake},
+      {{"a/b/c"}, {"a/b"}, "a/b/c", false, Verdict::kExclude},
+      {{"a"}, {"b/a"}, "a/b/a", false, Verdict::kTake},
+      {{"a/b"}, {"b"}, "a", true, Verdict::kDescend},
+      {{"a/keep"}, {"/a/*"}, "a/keep", false, Verdict::kExclude},
       // The staging directory, at the top only.
       {{"*"}, {}, ".backup", true, Verdict::kExclude},
       {{"/.backup"}, {}, ".backup/restore/x", false, Verdict::kExclude},
@@ -85,19 +92,43 @@ TEST(Rules, table) {
   };
   for (const Row& row : rows) {
     const Rules rules = Rules::make(row.includes, row.excludes);
-    EXPECT_EQ(walk(rules, row.path, row.is_directory), row.verdict)
+    EXPECT_EQ(verdict_on(rules, row.path, row.is_directory), row.verdict)
         << (row.includes.empty() ? "-" : row.includes.front()) << " without "
         << (row.excludes.empty() ? "-" : row.excludes.front()) << ": " << row.path;
   }
 }
 
-TEST(Rules, judge_names_the_rule) {
-  const Rules rules = Rules::make({"*"}, {"a", "*.tmp"});
-  size_t rule = 77;
-  EXPECT_EQ(walk(rules, "b/x.tmp", false, &rule), Verdict::kExclude);
-  EXPECT_EQ(rules.excludes()[rule], "*.tmp");
-  EXPECT_EQ(walk(rules, ".backup", true, &rule), Verdict::kExclude);
-  EXPECT_EQ(rule, Rules::kBuiltIn);
+TEST(Rules, explain_names_the_rule_and_the_directory_that_decided) {
+  const Rules rules = Rules::make({"/a", "x/*/z"}, {"cache", "*.tmp"});
+  EXPECT_EQ(reason(rules, "a"), "include '/a' at a");
+  EXPECT_EQ(reason(rules, "a/b/c"), "include '/a' at a");
+  EXPECT_EQ(reason(rules, "a/b/x.tmp"), "exclude '*.tmp' at a/b/x.tmp");
+  EXPECT_EQ(reason(rules, "a/cache/b/x.tmp"), "exclude 'cache' at a/cache");
+  EXPECT_EQ(reason(rules, "x/y", true), "include 'x/*/z' at x/y");
+  EXPECT_EQ(reason(rules, "x/y"), "no include at x/y") << "a file of that name is not reached";
+  EXPECT_EQ(reason(rules, "x/y/z/1"), "include 'x/*/z' at x/y/z");
+  EXPECT_EQ(reason(rules, "q/r/s"), "no include at q");
+  EXPECT_EQ(reason(rules, ".backup/x"), "the service's own '.backup' at .backup");
+  EXPECT_EQ(reason(rules, ".", true), "no include at .");
+}
+
+TEST(Rules, explain_of_a_whole_sandbox_names_the_include_that_says_so) {
+  const Rules rules = Rules::make({"a", "*"}, {"b"});
+  EXPECT_EQ(reason(rules, ".", true), "include '*' at .");
+  EXPECT_EQ(reason(rules, "a/c"), "include '*' at .");
+  EXPECT_EQ(reason(rules, "a/b/c"), "exclude 'b' at a/b");
+}
+
+TEST(Rules, a_bundle_without_includes_has_the_default_ones) {
+  const Rules rules = Rules::configured(std::nullopt, {"tmp"});
+  EXPECT_TRUE(rules.are_default());
+  EXPECT_EQ(reason(rules, "data/storage/el2/base/files/a"),
+            "default include 'data/storage/el2/base/files/' at data/storage/el2/base/files");
+  EXPECT_EQ(reason(rules, "data/storage/el2/base/files/tmp"),
+            "exclude 'tmp' at data/storage/el2/base/files/tmp");
+  const Rules none = Rules::configured(std::vector<std::string>(), {});
+  EXPECT_FALSE(none.are_default());
+  EXPECT_EQ(verdict_on(none, "data/storage/el2/base/files/a"), Verdict::kOutside);
 }
 
 TEST(Rules, default_includes_take_the_app_data_alone) {
@@ -107,12 +138,12 @@ TEST(Rules, default_includes_take_the_app_data_alone) {
   for (const std::string path :
        {"data/storage/el1/database/a", "data/storage/el2/base/files/a/b",
         "data/storage/el2/base/haps/entry/preferences/x", "data/storage/el2/distributedfiles/f"}) {
-    EXPECT_EQ(walk(rules, path), Verdict::kTake) << path;
+    EXPECT_EQ(verdict_on(rules, path), Verdict::kTake) << path;
   }
   for (const std::string path :
        {"data/storage/el2/base/cache/a", "data/storage/el1/distributedfiles/f", "etc/passwd",
         "data/storage/el2/base/haps/entry/cache/x"}) {
-    EXPECT_EQ(walk(rules, path), Verdict::kOutside) << path;
+    EXPECT_EQ(verdict_on(rules, path), Verdict::kOutside) << path;
   }
 }
 

@@ -15,10 +15,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "native/manifest/directory_names.h"
 #include "native/manifest/walk_order.h"
 #include "tests/native/census.h"
 
@@ -47,10 +50,30 @@ class Scan : public Census {
     std::ofstream(dir_ / path) << content;
   }
 
+  // Handlers that note where each entry ends; `visit` is asked besides.
+  ScanHandlers note(std::function<Result<void>(const ScanEntry&)> visit) {
+    ends_.clear();
+    rules_hit_.clear();
+    problems_.clear();
+    return {.visit =
+                [this, visit](const ScanEntry& entry) {
+                  EXPECT_TRUE(ends_.emplace(entry.path, Fate::kStored).second) << entry.path;
+                  return visit(entry);
+                },
+            .miss = [this](const Missed& missed) -> Result<void> {
+              EXPECT_TRUE(ends_.emplace(missed.path, missed.fate).second) << missed.path;
+              if (missed.fate == Fate::kExcluded) rules_hit_[missed.path] = missed.rule;
+              if (missed.fate == Fate::kUnreadable) {
+                problems_.push_back({missed.path, missed.sys_errno});
+              }
+              return {};
+            }};
+  }
+
   // The paths in the order of their visits; each entry is kept in entries_.
   std::vector<std::string> walk(const Rules& rules) {
     std::vector<std::string> paths;
-    const auto totals = scan(root_.borrow(), rules, [&](const ScanEntry& entry) -> Result<void> {
+    const auto handlers = note([&](const ScanEntry& entry) -> Result<void> {
       paths.push_back(entry.path);
       entries_[entry.path] = entry;
       struct stat status{};
@@ -59,18 +82,25 @@ class Scan : public Census {
       EXPECT_EQ(status.st_ino, entry.inode) << entry.path;
       return {};
     });
-    EXPECT_TRUE(totals) << totals.error().message();
-    if (totals) totals_ = *totals;
-    EXPECT_EQ(totals_.stored, paths.size());
+    const auto scanned = scan(root_.borrow(), rules, handlers);
+    EXPECT_TRUE(scanned) << scanned.error().message();
+    EXPECT_EQ(count(Fate::kStored), paths.size());
     for (size_t i = 1; i < paths.size(); ++i) {
       EXPECT_EQ(walk_order(paths[i - 1], paths[i]), std::strong_ordering::less) << paths[i];
     }
     return paths;
   }
 
+  [[nodiscard]] size_t count(Fate fate) const {
+    return static_cast<size_t>(
+        std::ranges::count_if(ends_, [&](const auto& end) { return end.second == fate; }));
+  }
+
   fs::path dir_;
   UniqueFd root_;
-  ScanTotals totals_;
+  std::map<std::string, Fate> ends_;
+  std::map<std::string, Rules::Judgement> rules_hit_;
+  std::vector<std::pair<std::string, int>> problems_;
   std::map<std::string, ScanEntry> entries_;
 };
 
@@ -125,7 +155,7 @@ TEST_F(Scan, visits_directories_above_just_before_the_first_taken_entry) {
   EXPECT_EQ(walk(Rules::make({"/*/b/c"}, {})), (Paths{"a", "a/b", "a/b/c", "a/b/c/1", "a/b/c/2"}));
   EXPECT_EQ(walk(Rules::make({"4"}, {})), (Paths{"a", "a/e", "a/e/4"}));
   EXPECT_EQ(walk(Rules::make({"a/b"}, {"c"})), (Paths{"a", "a/b", "a/b/d", "a/b/d/3"}));
-  EXPECT_EQ(totals_.excluded, 1U);
+  EXPECT_EQ(ends_.at("a/b/c"), Fate::kExcluded);
   EXPECT_EQ(walk(Rules::make({"absent"}, {})), Paths{});
 }
 
@@ -133,7 +163,7 @@ TEST_F(Scan, leaves_the_staging_directory_out) {
   make(".backup/x");
   make("a/.backup/x");
   EXPECT_EQ(walk(kEverything), (Paths{".", "a", "a/.backup", "a/.backup/x"}));
-  EXPECT_EQ(totals_.excluded, 1U);
+  EXPECT_EQ(ends_.at(".backup"), Fate::kExcluded);
 }
 
 TEST_F(Scan, does_not_follow_links) {
@@ -151,8 +181,7 @@ TEST_F(Scan, names_sockets_as_unsupported) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   EXPECT_EQ(walk(kEverything), (Paths{"."}));
-  EXPECT_EQ(totals_.unsupported, 1U);
-  EXPECT_EQ(totals_.details, (Paths{"s: socket"}));
+  EXPECT_EQ(ends_.at("s"), Fate::kUnsupported);
 }
 
 TEST_F(Scan, goes_on_after_an_unreadable_directory) {
@@ -163,37 +192,101 @@ TEST_F(Scan, goes_on_after_an_unreadable_directory) {
   ASSERT_EQ(::chmod((dir_ / "a").c_str(), 0), 0);
   ASSERT_EQ(::chmod((dir_ / "x").c_str(), 0444), 0);  // its names can be read, nothing else
   EXPECT_EQ(walk(kEverything), (Paths{".", "b", "x"}));
-  EXPECT_EQ(totals_.unreadable, 2U);
-  EXPECT_EQ(totals_.details, (Paths{"a: EACCES", "x/f: EACCES"}));
+  using Problems = std::vector<std::pair<std::string, int>>;
+  EXPECT_EQ(problems_, (Problems{{"a", EACCES}, {"x/f", EACCES}}));
   ASSERT_EQ(::chmod((dir_ / "a").c_str(), 0700), 0);
   ASSERT_EQ(::chmod((dir_ / "x").c_str(), 0700), 0);
 }
 
-TEST_F(Scan, counts_what_vanishes) {
+TEST_F(Scan, an_unreadable_directory_is_missed_behind_those_above_it) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  make("a/b/c/f");
+  ASSERT_EQ(::chmod((dir_ / "a/b").c_str(), 0), 0);
+  EXPECT_EQ(walk(Rules::make({"a/b/c"}, {})), Paths{"a"});
+  EXPECT_EQ(ends_.at("a/b"), Fate::kUnreadable);
+  ASSERT_EQ(::chmod((dir_ / "a/b").c_str(), 0700), 0);
+}
+
+TEST_F(Scan, says_what_vanishes) {
   make("a");
   make("b");
   make("c/d");
-  const auto totals =
-      scan(root_.borrow(), kEverything, [&](const ScanEntry& entry) -> Result<void> {
-        if (entry.path == "a") {
-          fs::remove(dir_ / "b");
-          fs::remove_all(dir_ / "c");
-        }
-        return {};
-      });
-  ASSERT_TRUE(totals);
-  EXPECT_EQ(totals->stored, 2U);
-  EXPECT_EQ(totals->vanished, 2U);
-  EXPECT_TRUE(totals->details.empty());
+  const auto handlers = note([&](const ScanEntry& entry) -> Result<void> {
+    if (entry.path == "a") {
+      fs::remove(dir_ / "b");
+      fs::remove_all(dir_ / "c");
+    }
+    return {};
+  });
+  ASSERT_TRUE(scan(root_.borrow(), kEverything, handlers));
+  using Ends = std::map<std::string, Fate>;
+  EXPECT_EQ(ends_, (Ends{{".", Fate::kStored},
+                         {"a", Fate::kStored},
+                         {"b", Fate::kVanished},
+                         {"c", Fate::kVanished}}));
+}
+
+TEST_F(Scan, a_link_or_a_directory_in_the_place_of_another_kind_is_seen) {
+  make("a");
+  make("b");
+  make("c/d");
+  const auto handlers = note([&](const ScanEntry& entry) -> Result<void> {
+    if (entry.path == "a") {
+      fs::remove(dir_ / "b");
+      make("b/in");
+      fs::remove_all(dir_ / "c");
+      fs::create_symlink("a", dir_ / "c");
+    }
+    return {};
+  });
+  ASSERT_TRUE(scan(root_.borrow(), kEverything, handlers));
+  EXPECT_EQ(ends_.at("b/in"), Fate::kStored);
+  EXPECT_EQ(ends_.at("c"), Fate::kStored);
+  EXPECT_EQ(ends_.size(), 5U);
+}
+
+// Every name that the directories have, but below the excluded ones, ends somewhere.
+TEST_F(Scan, every_entry_ends_once_and_names_its_rule) {
+  for (const std::string path : {"keep/1", "keep/cache/2", "keep/x.tmp", "other/3", "deep/er/none",
+                                 ".backup/4", "top", "cache"}) {
+    make(path);
+  }
+  const Rules rules = Rules::make({"keep", "/deep/er/some"}, {"cache", "*.tmp"});
+  EXPECT_EQ(walk(rules), (Paths{"keep", "keep/1"}));
+  std::map<std::string, std::string> reasons;
+  for (const auto& [path, rule] : rules_hit_) reasons[path] = rules.name_of(rule);
+  using Reasons = std::map<std::string, std::string>;
+  EXPECT_EQ(reasons, (Reasons{{"keep/cache", "exclude 'cache'"},
+                              {"keep/x.tmp", "exclude '*.tmp'"},
+                              {"other", "no include"},
+                              {"other/3", "no include"},
+                              {"deep", "no include"},
+                              {"deep/er", "no include"},
+                              {"deep/er/none", "no include"},
+                              {".backup", "the service's own '.backup'"},
+                              {"top", "no include"},
+                              {"cache", "no include"}}));
+}
+
+TEST_F(Scan, names_without_a_kind_are_looked_at) {
+  for (const std::string path : {"a/f", "b", "c/cache/g"}) make(path);
+  fs::create_symlink("a", dir_ / "l");
+  const Rules rules = Rules::make({"a", "l", "/c/d"}, {"cache"});
+  const auto with_kinds = walk(rules);
+  const auto ends = ends_;
+  force_unknown_kinds(true);
+  EXPECT_EQ(walk(rules), with_kinds);
+  EXPECT_EQ(ends_, ends);
+  force_unknown_kinds(false);
 }
 
 TEST_F(Scan, ends_with_the_error_of_the_visit) {
   make("a");
-  const auto totals = scan(root_.borrow(), kEverything, [](const ScanEntry&) -> Result<void> {
-    return failure(Code::kCancelled, "enough");
-  });
-  ASSERT_FALSE(totals);
-  EXPECT_EQ(totals.error().code, Code::kCancelled);
+  const auto handlers =
+      note([](const ScanEntry&) -> Result<void> { return failure(Code::kCancelled, "enough"); });
+  const auto scanned = scan(root_.borrow(), kEverything, handlers);
+  ASSERT_FALSE(scanned);
+  EXPECT_EQ(scanned.error().code, Code::kCancelled);
 }
 
 class DeepScan : public Scan {
@@ -229,22 +322,22 @@ TEST_F(DeepScan, holds_few_descriptors_at_depth_1000) {
   EXPECT_EQ(paths.back(), "z");
   EXPECT_EQ(lazy.size(), 1000U);
   EXPECT_EQ(lazy.back(), deepest + "/z");
-  EXPECT_EQ(totals_.vanished, 0U);
+  EXPECT_EQ(count(Fate::kVanished), 0U);
 }
 
 TEST_F(DeepScan, what_lies_above_a_moved_directory_is_not_taken_from_elsewhere) {
   make_deep(100);
   make("other/secret");
-  const auto totals =
-      scan(root_.borrow(), kEverything, [&](const ScanEntry& entry) -> Result<void> {
-        if (entry.path.size() == 2 * 90 - 1 && entry.name == "d") {
-          fs::rename(dir_ / "d/d/d", dir_ / "other/d");
-        }
-        EXPECT_EQ(entry.path.find("d/secret"), std::string::npos);
-        return {};
-      });
-  ASSERT_TRUE(totals) << totals.error().message();
-  EXPECT_GT(totals->vanished, 0U);
+  const auto handlers = note([&](const ScanEntry& entry) -> Result<void> {
+    if (entry.path.size() == 2 * 90 - 1 && entry.name == "d") {
+      fs::rename(dir_ / "d/d/d", dir_ / "other/d");
+    }
+    EXPECT_EQ(entry.path.find("d/secret"), std::string::npos);
+    return {};
+  });
+  const auto scanned = scan(root_.borrow(), kEverything, handlers);
+  ASSERT_TRUE(scanned) << scanned.error().message();
+  EXPECT_GT(count(Fate::kVanished), 0U);
 }
 
 }  // namespace

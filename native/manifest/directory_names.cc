@@ -1,0 +1,46 @@
+#include "native/manifest/directory_names.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "native/base/syscall.h"
+
+namespace backupkit {
+namespace {
+
+bool kinds_unknown = false;
+
+bool is_dots(std::string_view name) { return name == "." || name == ".."; }
+
+}  // namespace
+
+Result<std::vector<DirectoryName>> read_names(BorrowedFd directory, std::span<char> buffer) {
+  std::vector<DirectoryName> names;
+  for (;;) {
+    const ssize_t got =
+        retry([&] { return ::getdents64(directory.get(), buffer.data(), buffer.size()); });
+    if (got < 0) return errno_failure("reading a directory");
+    if (got == 0) break;
+    for (size_t at = 0; at < static_cast<size_t>(got);) {
+      const char* record = buffer.data() + at;
+      uint16_t length = 0;  // copied out: the records are not aligned for everybody
+      std::memcpy(&length, record + offsetof(dirent64, d_reclen), sizeof(length));
+      const char* name = record + offsetof(dirent64, d_name);
+      const auto kind = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
+      if (!is_dots(name)) names.push_back({name, kinds_unknown ? uint8_t{DT_UNKNOWN} : kind});
+      at += length;
+    }
+  }
+  std::ranges::sort(names, {}, &DirectoryName::text);
+  return names;
+}
+
+void force_unknown_kinds(bool force) { kinds_unknown = force; }
+
+}  // namespace backupkit

@@ -1,0 +1,28 @@
+// The names in a directory.
+#pragma once
+
+#include <dirent.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+
+namespace backupkit {
+
+struct DirectoryName {
+  std::string text;
+  unsigned char kind = DT_UNKNOWN;  // d_type: what is unknown has to be looked at
+};
+
+// The names in `directory` but "." and "..", in byte order; read from its position on. `buffer` is
+// for the kernel's records.
+[[nodiscard]] Result<std::vector<DirectoryName>> read_names(BorrowedFd directory,
+                                                            std::span<char> buffer);
+
+// For tests: as on a file system that keeps no kinds in its directories.
+void force_unknown_kinds(bool force);
+
+}  // namespace backupkit
