@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
       BackupCommand.class,
       RestoreCommand.class,
       ListCommand.class,
+      VerifyCommand.class,
       ServeCommand.class,
       StatusCommand.class
     })

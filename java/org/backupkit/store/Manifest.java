@@ -120,7 +120,8 @@ final class Manifest {
     }
   }
 
-  private static String decoded(String text) {
+  /** The bytes of a percent-encoded text. */
+  static String decoded(String text) {
     StringBuilder bytes = new StringBuilder(text.length());
     for (int i = 0; i < text.length(); i++) {
       if (text.charAt(i) == '%' && i + 2 < text.length()) {

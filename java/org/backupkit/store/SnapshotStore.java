@@ -205,6 +205,28 @@ public final class SnapshotStore {
     return found;
   }
 
+  /**
+   * Compares the bytes in the store with their hashes; needs no service. The descriptions, indexes
+   * and manifests are read always, and every file's size. Damage is no exception.
+   *
+   * @param percent how many of a hundred of the other files are read, chosen by chance; 100 for all
+   * @param progress is told of each snapshot's begin, files and end; the text of an end is the
+   *     first damage where there is some
+   * @return what is damaged, by snapshot, file and, where it can be told, entry
+   * @throws IOException when the store cannot be listed, 13900020 for a number outside 0 to 100
+   */
+  public VerifyReport verify(int percent, Progress progress) throws IOException {
+    if (percent < 0 || percent > 100) {
+      throw new BackupException(
+          ErrorCode.INVALID_ARGUMENT, "Not within 0 to 100 percent: " + percent);
+    }
+    Verification verification = new Verification(percent, progress);
+    for (Snapshot snapshot : snapshots()) {
+      verification.look(snapshot.directory());
+    }
+    return verification.report();
+  }
+
   private BackupReport backup(
       BackupService service,
       List<String> bundles,

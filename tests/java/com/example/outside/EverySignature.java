@@ -35,6 +35,7 @@ import org.backupkit.store.RestoreOptions;
 import org.backupkit.store.RestoreReport;
 import org.backupkit.store.Snapshot;
 import org.backupkit.store.SnapshotStore;
+import org.backupkit.store.VerifyReport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -269,6 +270,7 @@ final class EverySignature {
     backup = store.backupFull(service, names, progress);
     RestoreReport restore = store.restore(service, names, progress);
     restore = store.restore(service, Map.of("a", ""), RestoreOptions.defaults(), progress);
+    VerifyReport verified = store.verify(100, progress);
     List<Snapshot> snapshots = store.snapshots();
   }
 }

@@ -1,0 +1,169 @@
+package org.backupkit.store;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import org.backupkit.Fd;
+import org.backupkit.store.Manifest.Row;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Compares a part with the rows of its entries, to say which of them is damaged. Rows have no
+ * extended attributes, and the content of a file with holes is not hashed here: when such entries
+ * alone are left, one of them it is.
+ */
+final class PartCheck {
+  /** What is wrong with an entry; the entry is "" where it cannot be told. */
+  record Finding(String entry, String what) {}
+
+  private static final int MAX_RECORDS = 4 << 20;
+
+  private final FileChannel channel;
+  private final Fd file;
+  private final Map<String, Row> rows;
+  private final List<String> order;
+  private final Map<String, Integer> positions = new HashMap<>();
+  private final List<Finding> findings = new ArrayList<>();
+  private final List<String> unproven = new ArrayList<>();
+  private int next;
+  private long at;
+
+  private PartCheck(FileChannel channel, Fd file, Map<String, Row> rows) {
+    this.channel = channel;
+    this.file = file;
+    this.rows = rows;
+    this.order = List.copyOf(rows.keySet());
+    order.forEach(path -> positions.put(path, positions.size()));
+  }
+
+  /** Looks at a part whose entries have these rows, which are in their order. */
+  static PartCheck of(Path part, Map<String, Row> rows) throws IOException {
+    try (FileChannel channel = FileChannel.open(part, StandardOpenOption.READ);
+        Fd file = Fd.open(part, StandardOpenOption.READ)) {
+      PartCheck check = new PartCheck(channel, file, rows);
+      check.run();
+      return check;
+    }
+  }
+
+  /** What is damaged; none: all that can be proved is whole. */
+  List<Finding> findings() {
+    return findings;
+  }
+
+  /** The paths of the entries that are more than their row says. */
+  List<String> unproven() {
+    return unproven;
+  }
+
+  private void run() throws IOException {
+    try {
+      while (entry()) {}
+    } catch (IOException e) {
+      // Behind a header that cannot be read, nothing can be found any more.
+      find(expected(), String.valueOf(e.getMessage()));
+      return;
+    }
+    if (next < order.size() && findings.isEmpty()) {
+      find(expected(), "it is missing");
+    }
+  }
+
+  /** Takes one entry with the extended header before it; false at the archive's end. */
+  private boolean entry() throws IOException {
+    byte[] block = read(PartHeader.BLOCK);
+    if (isZero(block)) {
+      if (!isZero(read(PartHeader.BLOCK)) || at != channel.size()) {
+        findings.add(new Finding("", "the end of the archive is not as it was written"));
+      }
+      return false;
+    }
+    PartHeader header = PartHeader.of(block, new TreeMap<>());
+    String flaw = "";
+    if (header.isExtended()) {
+      if (header.stored() > MAX_RECORDS) {
+        throw new IOException("its extended header is too long");
+      }
+      byte[] records = read((int) header.stored());
+      if (!isFilled(header.stored())) {
+        flaw = "what follows its extended header is not empty";
+      }
+      header = PartHeader.of(read(PartHeader.BLOCK), PartHeader.records(records));
+    }
+    Row row = rows.get(header.path());
+    if (row == null) {
+      find(expected(), "its name is another one");
+      row = rows.get(expected());
+    }
+    content(header, row, flaw);
+    return true;
+  }
+
+  private void content(PartHeader header, @Nullable Row row, String flaw) throws IOException {
+    long stored = header.stored();
+    if (stored < 0 || stored > channel.size() - at) {
+      throw new IOException("its size is past the end");
+    }
+    String what = flaw;
+    if (row != null) {
+      next = Objects.requireNonNull(positions.get(row.path())) + 1;
+      what = what.isEmpty() ? header.differsFrom(row) : what;
+      if (what.isEmpty() && header.saysMoreThanItsRow()) {
+        unproven.add(row.path());
+      }
+      boolean hashed = row.type().equals("f") && !row.hash().isEmpty() && !header.hasHoles();
+      if (what.isEmpty() && hashed && !Hashes.of(file, at, stored).equals(row.hash())) {
+        what = "its content";
+      }
+    }
+    at += stored;
+    if (!isFilled(stored) && what.isEmpty()) {
+      what = "what follows its content is not empty";
+    }
+    if (row != null && !what.isEmpty()) {
+      find(row.path(), what);
+    }
+  }
+
+  private String expected() {
+    return next < order.size() ? order.get(next) : "";
+  }
+
+  private void find(String path, String what) {
+    findings.add(new Finding(Manifest.readable(path), what));
+  }
+
+  /** Whether the rest of the last block is zeros. */
+  private boolean isFilled(long length) throws IOException {
+    int rest = (int) ((PartHeader.BLOCK - length % PartHeader.BLOCK) % PartHeader.BLOCK);
+    return isZero(read(rest));
+  }
+
+  private byte[] read(int count) throws IOException {
+    ByteBuffer buffer = ByteBuffer.allocate(count);
+    while (buffer.hasRemaining()) {
+      if (channel.read(buffer, at + buffer.position()) < 0) {
+        throw new IOException("the part ends in it");
+      }
+    }
+    at += count;
+    return buffer.array();
+  }
+
+  private static boolean isZero(byte[] bytes) {
+    for (byte one : bytes) {
+      if (one != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

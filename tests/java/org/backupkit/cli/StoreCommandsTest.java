@@ -1,0 +1,84 @@
+package org.backupkit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.backupkit.Device;
+import org.backupkit.store.Snapshot;
+import org.backupkit.store.SnapshotStore;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What the command does with a store alone. */
+@Timeout(60)
+class StoreCommandsTest {
+  private static final String BUNDLE = "com.example.notes";
+
+  @TempDir Path folder;
+  private Path sandbox;
+  private String root;
+  private String store;
+
+  @BeforeEach
+  void backUpTwice() throws IOException {
+    Device device = new Device(folder.resolve("device"));
+    sandbox = device.addBundle(BUNDLE);
+    root = device.root().toString();
+    store = folder.resolve("store").toString();
+    Files.writeString(sandbox.resolve("a.txt"), "a");
+    backUp();
+    Files.writeString(sandbox.resolve("b.txt"), "b");
+    backUp();
+  }
+
+  @Test
+  void list_asJson_saysKindAndWhatASnapshotNeeds() throws IOException {
+    List<String> lines = CommandRun.of("list", "--from", store, "--json").output().lines().toList();
+    JsonNode second = CapabilityFile.MAPPER.readTree(lines.get(1));
+    assertEquals("incremental", second.path("kind").asText());
+    assertEquals(snapshots().get(0).id(), second.path("needs").path(0).asText());
+  }
+
+  @Test
+  void verify_ofAWholeStore_isDone_andOfADamagedOneNamesTheEntry() throws IOException {
+    CommandRun whole = CommandRun.of("verify", "--from", store);
+    assertEquals(0, whole.code(), whole.errors());
+    Path part = part(snapshots().get(1));
+    byte[] bytes = Files.readAllBytes(part);
+    bytes[bytes.length - 1025 - 511] ^= 1; // the first byte of what was changed last
+    Files.write(part, bytes);
+    CommandRun damaged = CommandRun.of("verify", "--from", store);
+    assertEquals(1, damaged.code());
+    assertTrue(damaged.errors().contains("b.txt"), damaged.errors());
+    assertEquals(1, damaged.errors().lines().count());
+    CommandRun json = CommandRun.of("verify", "--from", store, "--json");
+    assertEquals(1, json.code());
+    String last = json.output().lines().reduce("", (before, line) -> line);
+    JsonNode found = CapabilityFile.MAPPER.readTree(last).path("damage").path(0);
+    assertEquals("b.txt", found.path("entry").asText());
+    assertEquals(0, CommandRun.of("verify", "--from", store, "--sample", "0").code());
+    assertEquals(2, CommandRun.of("verify", "--from", store, "--sample", "101").code());
+  }
+
+  private void backUp() {
+    CommandRun run = CommandRun.of("backup", "--root", root, "--to", store);
+    assertEquals(0, run.code(), run.errors());
+  }
+
+  private List<Snapshot> snapshots() throws IOException {
+    return SnapshotStore.open(Path.of(store)).snapshots();
+  }
+
+  private static Path part(Snapshot snapshot) throws IOException {
+    try (var files = Files.list(snapshot.directory())) {
+      return files.filter(file -> file.toString().endsWith(".tar")).findFirst().orElseThrow();
+    }
+  }
+}
