@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
       RestoreCommand.class,
       ListCommand.class,
       VerifyCommand.class,
+      PruneCommand.class,
       ServeCommand.class,
       StatusCommand.class
     })

@@ -32,9 +32,20 @@ public record Snapshot(
     long bytes,
     Path directory) {
 
+  private static final String DAMAGED = "damaged";
+
   /** Makes one whose list nobody can change. */
   public Snapshot {
     needs = List.copyOf(needs);
+  }
+
+  /**
+   * Whether its description cannot be read.
+   *
+   * @return true when nothing of it can be restored before that is repaired
+   */
+  public boolean isDamaged() {
+    return kind.equals(DAMAGED);
   }
 
   static Snapshot of(Path directory) {
@@ -55,7 +66,7 @@ public record Snapshot(
           found.content().path("bytes").asLong(),
           directory);
     } catch (IOException e) {
-      return new Snapshot(bundle, id, time, "damaged", "", List.of(), false, 0, 0, directory);
+      return new Snapshot(bundle, id, time, DAMAGED, "", List.of(), false, 0, 0, directory);
     }
   }
 }

@@ -227,6 +227,35 @@ public final class SnapshotStore {
     return verification.report();
   }
 
+  /**
+   * Removes the snapshots that no rule keeps and none that stays needs. A restore from one of them
+   * meanwhile fails and leaves the data as it was.
+   *
+   * @param rules what is kept
+   * @return what was removed and what not
+   * @throws IOException when the store is in use or cannot be written; 13500008, and nothing was
+   *     removed, when the description of a snapshot is damaged
+   */
+  public PruneReport prune(KeepRules rules) throws IOException {
+    try (StoreLock lock = StoreLock.take(directory)) {
+      lock.sweep();
+      PruneReport report = planPrune(rules);
+      Pruning.remove(report.removed());
+      return report;
+    }
+  }
+
+  /**
+   * Tells what {@link #prune} would do, and does nothing.
+   *
+   * @param rules what would be kept
+   * @return what would be removed and what not
+   * @throws IOException when the store cannot be read; 13500008 when a description is damaged
+   */
+  public PruneReport planPrune(KeepRules rules) throws IOException {
+    return Pruning.choose(snapshots(), rules);
+  }
+
   private BackupReport backup(
       BackupService service,
       List<String> bundles,

@@ -47,7 +47,7 @@ final class StoreLock implements AutoCloseable {
       channel.close();
       throw new BackupException(
           ErrorCode.NOT_PERMITTED,
-          "The store \"" + store + "\" is in use by another backup; wait for its end");
+          "The store \"" + store + "\" is in use by another backup or prune; wait for its end");
     }
     return new StoreLock(store, channel);
   }
@@ -57,7 +57,8 @@ final class StoreLock implements AutoCloseable {
     for (Path home : Directories.entries(store)) {
       if (Files.isDirectory(home, LinkOption.NOFOLLOW_LINKS)) {
         for (Path entry : Directories.entries(home)) {
-          if (entry.getFileName().toString().startsWith(Incoming.PREFIX)) {
+          String name = entry.getFileName().toString();
+          if (name.startsWith(Incoming.PREFIX) || name.startsWith(Pruning.PREFIX)) {
             Directories.remove(entry);
           }
         }

@@ -30,7 +30,9 @@ import org.backupkit.extension.BackupExtensionContext;
 import org.backupkit.extension.BundleVersion;
 import org.backupkit.extension.Scenario;
 import org.backupkit.store.BackupReport;
+import org.backupkit.store.KeepRules;
 import org.backupkit.store.Progress;
+import org.backupkit.store.PruneReport;
 import org.backupkit.store.RestoreOptions;
 import org.backupkit.store.RestoreReport;
 import org.backupkit.store.Snapshot;
@@ -272,5 +274,6 @@ final class EverySignature {
     restore = store.restore(service, Map.of("a", ""), RestoreOptions.defaults(), progress);
     VerifyReport verified = store.verify(100, progress);
     List<Snapshot> snapshots = store.snapshots();
+    PruneReport pruned = store.prune(KeepRules.last(1));
   }
 }

@@ -67,6 +67,24 @@ class StoreCommandsTest {
     assertEquals(2, CommandRun.of("verify", "--from", store, "--sample", "101").code());
   }
 
+  @Test
+  void prune_removesWhatNoRuleKeeps_andSaysWhatStaysAndWhy() throws IOException {
+    String second = snapshots().get(1).id();
+    CommandRun.of("backup", "--root", root, "--to", store, "--full");
+    CommandRun dry = CommandRun.of("prune", "--from", store, "--keep-last", "1", "--dry-run");
+    assertEquals(0, dry.code(), dry.errors());
+    assertTrue(dry.output().contains("to remove  " + BUNDLE + "  " + second), dry.output());
+    assertEquals(3, snapshots().size());
+    assertEquals(0, CommandRun.of("prune", "--from", store, "--keep-last", "2").code());
+    CommandRun needed = CommandRun.of("prune", "--from", store, "--keep-last", "2");
+    assertTrue(needed.output().contains("by " + second), needed.output());
+    assertEquals(3, snapshots().size());
+    assertEquals(0, CommandRun.of("prune", "--from", store, "--keep-last", "1").code());
+    assertEquals(1, snapshots().size());
+    assertEquals(2, CommandRun.of("prune", "--from", store).code());
+    assertEquals(2, CommandRun.of("prune", "--from", store, "--keep-last", "0").code());
+  }
+
   private void backUp() {
     CommandRun run = CommandRun.of("backup", "--root", root, "--to", store);
     assertEquals(0, run.code(), run.errors());
