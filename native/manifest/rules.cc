@@ -96,8 +96,7 @@ Rules::Judgement Rules::judge(std::string_view path, bool is_directory, bool par
 
 Rules::Explanation Rules::explain(std::string_view path, bool is_directory) const {
   const auto everything = std::ranges::find_if(includes_, &Pattern::everything);
-  Explanation found;
-  found.decided_at = ".";
+  Explanation found{.judgement = {}, .decided_at = std::string(1, '.')};
   if (everything != includes_.end()) {
     found.judgement = {Verdict::kTake, static_cast<size_t>(everything - includes_.begin())};
   }
