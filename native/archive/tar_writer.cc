@@ -51,6 +51,37 @@ Result<std::string> TarWriter::add_file(const Entry& entry, BorrowedFd content) 
   return failure(Error{Code::kPackFailed, copied.read_errno, "\"" + entry.path + why});
 }
 
+// Either nothing of the entry will be written before it is whole, or it begins in an empty buffer.
+Result<void> TarWriter::mark(uint64_t header, uint64_t content) {
+  const uint64_t left = kBufferSize - used_;
+  const bool fits = header <= left && content <= left - header;
+  if (!fits) {
+    if (auto flushed = flush(); !flushed) return flushed;
+    mark_.archive_hash.copy_from(archive_hash_);
+  }
+  mark_.used = used_;
+  mark_.size = size_;
+  return {};
+}
+
+Result<void> TarWriter::take_back() {
+  if (auto open = check_open(); !open) return open;
+  const uint64_t written = size_ - used_;
+  const uint64_t kept = mark_.size - mark_.used;
+  if (written > kept) {  // the entry began in an empty buffer, and that was written
+    const auto at = ::lseek(out_.get(), -static_cast<off_t>(written - kept), SEEK_CUR);
+    if (at < 0 || ::ftruncate(out_.get(), at) != 0) {
+      broken_ = Error::from_errno(errno, "taking an entry back out of an archive");
+      return failure(*broken_);
+    }
+    archive_hash_.copy_from(mark_.archive_hash);
+  }
+  used_ = mark_.used;
+  size_ = mark_.size;
+  --entries_;
+  return {};
+}
+
 Result<void> TarWriter::finish() {
   if (auto open = check_open(); !open) return open;
   if (auto filled = append_zeros(2 * kTarBlock); !filled) return filled;
@@ -70,6 +101,8 @@ Result<void> TarWriter::start(const Entry& entry) {
   if (auto open = check_open(); !open) return open;
   std::string header;
   if (auto encoded = encode_header(entry, header); !encoded) return encoded;
+  if (auto marked = mark(header.size(), entry.size + tar_padding(entry.size)); !marked)
+    return marked;
   ++entries_;
   return append({reinterpret_cast<const uint8_t*>(header.data()), header.size()});
 }

@@ -31,6 +31,10 @@ class TarWriter {
   // why); zeros stand for what is missing, the entry is in the archive and counts.
   [[nodiscard]] Result<std::string> add_file(const Entry& entry, BorrowedFd content);
 
+  // Takes the entry added last out again, as if it had never been added: at most once after each,
+  // also after one whose content failed. An error is one of the archive's own descriptor, which must be able to seek.
+  [[nodiscard]] Result<void> take_back();
+
   // Writes the end of the archive. Nothing can be added afterwards.
   [[nodiscard]] Result<void> finish();
 
@@ -56,10 +60,19 @@ class TarWriter {
   };
   [[nodiscard]] Result<void> copy_in(BorrowedFd content, uint64_t size, Copied& copied);
   [[nodiscard]] Result<void> copy_data(BorrowedFd content, const Entry& entry, Copied& copied);
+  [[nodiscard]] Result<void> mark(uint64_t header, uint64_t content);
   [[nodiscard]] std::span<uint8_t> room();
   [[nodiscard]] Result<void> flush();
 
+  // Where the entry added last begins.
+  struct Mark {
+    size_t used = 0;
+    uint64_t size = 0;
+    Hasher archive_hash;  // set where the entry may be larger than the buffer
+  };
+
   UniqueFd out_;
+  Mark mark_;
   std::unique_ptr<uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): never initialised
   size_t used_ = 0;
   uint64_t size_ = 0;

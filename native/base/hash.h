@@ -19,6 +19,8 @@ class Hasher {
   void update(std::span<const uint8_t> bytes);
   // The same for as many zeros.
   void update_zeros(uint64_t count);
+  // Goes on from where `other` is.
+  void copy_from(const Hasher& other);
   // The hash of everything since the start or the last finish(); starts anew.
   [[nodiscard]] std::string finish();
 

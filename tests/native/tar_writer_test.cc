@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <random>
 #include <span>
 #include <string>
 #include <vector>
@@ -124,6 +125,33 @@ TEST_F(Tar, writer_takes_no_more_than_the_size) {
   EXPECT_FALSE(writer.add(entry_of("d", EntryType::kDirectory)));
   EXPECT_FALSE(writer.finish());
   EXPECT_EQ(unpack(contents(writer.release().borrow())).value(), std::vector{grown});
+}
+
+TEST_F(Tar, what_was_taken_back_leaves_no_trace) {
+  std::mt19937 random(7);
+  const std::string huge(2'500'000, 'h');
+  const std::string large(1'048'576 - 512, 'l');  // with its header just the buffer
+  const std::string small(3'000, 's');
+  TarWriter writer(memory());
+  std::vector<Member> kept;
+  for (int i = 0; i < 200; ++i) {
+    const std::string& content = i % 20 == 0 ? huge : i % 20 == 1 ? large : small;
+    const Member member = file("f" + std::to_string(i), content);
+    const bool shrank = random() % 5 == 0;
+    const auto added =
+        writer.add_file(member.entry, memory(shrank ? content.substr(1) : content).borrow());
+    EXPECT_EQ(added.has_value(), !shrank);
+    if (shrank || random() % 3 == 0) {
+      ASSERT_TRUE(writer.take_back());
+    } else {
+      kept.push_back(member);
+    }
+  }
+  EXPECT_EQ(writer.entries(), kept.size());
+  ASSERT_TRUE(writer.finish());
+  const std::string archive = contents(writer.release().borrow());
+  EXPECT_TRUE(archive == pack(kept));
+  EXPECT_EQ(writer.digest(), hash_of(archive));
 }
 
 TEST_F(Tar, writer_reports_a_full_disk_again_and_again) {
