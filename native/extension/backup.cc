@@ -19,10 +19,12 @@
 #include "native/base/syscall.h"
 #include "native/extension/account.h"
 #include "native/extension/big_files.h"
+#include "native/extension/content.h"
 #include "native/extension/file_hasher.h"
 #include "native/extension/history.h"
 #include "native/extension/parts.h"
 #include "native/extension/report.h"
+#include "native/extension/small_files.h"
 #include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
 #include "native/manifest/manifest.h"
@@ -31,21 +33,6 @@
 
 namespace backupkit {
 namespace {
-
-Entry header_of(const ScanEntry& found) {
-  Entry entry;
-  entry.path = found.path;
-  entry.type = entry_type(found.mode).value_or(EntryType::kFile);
-  entry.mode = found.mode & 07777U;
-  entry.uid = found.uid;
-  entry.gid = found.gid;
-  entry.size = entry.type == EntryType::kFile ? found.size : 0;
-  entry.mtime = found.mtime;
-  entry.link_target = found.link_target;
-  entry.device_major = found.device_major;
-  entry.device_minor = found.device_minor;
-  return entry;
-}
 
 uint64_t now_in_ns() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -61,8 +48,13 @@ class Backup {
         link_(link),
         parts_(sandbox, settings.is_incremental ? milliseconds_text() + "_" : "",
                settings.is_incremental, link, index_),
-        big_files_({seed_, settings.hashes_big_files, settings.is_incremental}, link, hasher_,
-                   index_) {}
+        small_files_(settings.packing_limit, parts_, hasher_, work_),
+        big_files_({.seed = seed_,
+                    .hashes = settings.hashes_big_files,
+                    .with_manifests = settings.is_incremental,
+                    .row = [this](const ScanEntry& found,
+                                  const std::string& in) { return row(found, in); }},
+                   link, hasher_, work_, account_, index_) {}
 
   Result<void> run(UniqueFd old_manifest);
 
@@ -70,19 +62,19 @@ class Backup {
   // An entry with more than one name, by its first one.
   struct FirstName {
     std::string path;
-    std::optional<size_t> item;  // its place in the index, if it is big and sent by this run
-    bool sent = true;            // by this run
-    int problem = 0;             // the errno for which it could not be read
+    std::optional<size_t> item{};    // its place in the index, if it is big and sent by this run
+    bool sent = true;                // by this run
+    std::optional<Handling> lost{};  // why it is not in the backup
   };
 
   Result<void> visit(const ScanEntry& found);
   Result<bool> leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
-  Result<void> add_small(const ScanEntry& found, const std::optional<ManifestRow>& old);
-  Result<void> add_big(const ScanEntry& found, UniqueFd file);
-  Result<UniqueFd> open_file(const ScanEntry& found, const std::optional<ManifestRow>& old);
+  Result<void> add_plain(const ScanEntry& found);
+  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old);
   Result<void> miss(const Missed& missed);
-  Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old, int problem);
+  Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
+                    const Handling& handling);
   [[nodiscard]] bool may_keep(const ManifestRow& row, const Missed& missed) const;
   [[nodiscard]] std::string milliseconds_text() const { return std::to_string(seed_ / 1'000'000); }
   [[nodiscard]] ManifestRow row(const ScanEntry& found, const std::string& in) const;
@@ -101,14 +93,15 @@ class Backup {
   Work work_;
   FileHasher hasher_{link_, work_};
   std::vector<IndexItem> index_;
+  Account account_{settings_.rules};
   Parts parts_;
+  SmallFiles small_files_;
   BigFiles big_files_;
   std::unique_ptr<History> history_;  // of an incremental one
   std::string app_report_;
   std::map<std::pair<uint64_t, uint64_t>, FirstName> first_names_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   uint64_t unchanged_ = 0;
-  Account account_{settings_.rules};
 };
 
 Result<void> Backup::run(UniqueFd old_manifest) {
@@ -127,6 +120,7 @@ Result<void> Backup::run(UniqueFd old_manifest) {
                               .miss = [this](const Missed& missed) { return miss(missed); }};
   if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
   if (auto sent = parts_.finish(); !sent) return sent;
+  if (auto looked = big_files_.finish(); !looked) return looked;
   if (auto sent = send_index(); !sent) return sent;
   if (auto sent = send_report(); !sent) return sent;
   return account_.verdict(settings_.bundle);
@@ -137,6 +131,7 @@ Result<void> Backup::visit(const ScanEntry& found) {
   if (auto told = link_.progress("pack", found.path, work_.entries, work_.bytes()); !told) {
     return told;
   }
+  if (auto looked = big_files_.look_again(); !looked) return looked;
   std::optional<ManifestRow> old;
   if (history_) {
     auto matched = history_->match(found.path);
@@ -149,10 +144,7 @@ Result<void> Backup::visit(const ScanEntry& found) {
   auto left_out = leave_out(found, old);
   if (!left_out) return failure(left_out.error());
   if (*left_out) return {};
-  if (!S_ISREG(found.mode) || found.size <= settings_.packing_limit) return add_small(found, old);
-  auto file = open_file(found, old);
-  if (!file) return failure(file.error());
-  return file->is_open() ? add_big(found, std::move(*file)) : Result<void>{};
+  return S_ISREG(found.mode) ? add_file(found, old) : add_plain(found);
 }
 
 // True when an earlier backup holds what the entry is; then its row alone is kept.
@@ -164,7 +156,7 @@ Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<Manif
   kept.hash = old->hash;
   kept.is_incremental = false;
   ++unchanged_;
-  name_first(found, {.path = found.path, .item = std::nullopt, .sent = false});
+  name_first(found, {.path = found.path, .sent = false});
   if (auto added = store_row(kept); !added) return failure(added.error());
   return true;
 }
@@ -172,7 +164,7 @@ Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<Manif
 // Another name of what is stored already.
 Result<void> Backup::add_again(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   const FirstName& first = first_names_.at({found.device, found.inode});
-  if (first.problem != 0) return lose(found, old, first.problem);
+  if (first.lost) return lose(found, old, *first.lost);
   ManifestRow link = row(found, "");
   link.type = EntryType::kHardLink;
   link.target = first.path;
@@ -182,6 +174,9 @@ Result<void> Backup::add_again(const ScanEntry& found, const std::optional<Manif
     link.is_incremental = false;
     ++unchanged_;
     return store_row(link);
+  }
+  if (first.item && index_[*first.item].file_name.empty()) {
+    return lose(found, old, {.fate = Fate::kUnstable});
   }
   if (first.item) {
     index_[*first.item].links.push_back(found.path);
@@ -198,16 +193,6 @@ Result<void> Backup::add_again(const ScanEntry& found, const std::optional<Manif
   return store_part_row(link);
 }
 
-// The entry's content, or none: then it was said where it ended.
-Result<UniqueFd> Backup::open_file(const ScanEntry& found, const std::optional<ManifestRow>& old) {
-  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  UniqueFd file(retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
-  if (file.is_open()) return file;
-  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) return errno_failure(found.path);
-  if (auto lost = lose(found, old, errno); !lost) return failure(lost.error());
-  return UniqueFd();
-}
-
 // What could not be looked at may be as it was: its rows of the last backup stay.
 Result<void> Backup::miss(const Missed& missed) {
   account_.miss(missed);
@@ -217,14 +202,11 @@ Result<void> Backup::miss(const Missed& missed) {
 
 // The same for one whose row was asked for.
 Result<void> Backup::lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
-                          int problem) {
-  Missed missed{Fate::kUnreadable, found.path, problem, {}, found.device};
-  // ELOOP and ENXIO: it was replaced by a link or a socket.
-  const bool gone = problem == ENOENT || problem == ELOOP || problem == ENXIO;
-  if (gone) missed.fate = Fate::kVanished;
+                          const Handling& handling) {
+  const Missed missed{handling.fate, found.path, handling.sys_errno, {}, found.device};
   account_.miss(missed);
-  if (gone) return {};
-  name_first(found, {.path = found.path, .item = std::nullopt, .sent = false, .problem = problem});
+  if (handling.fate == Fate::kVanished) return {};
+  name_first(found, {.path = found.path, .sent = false, .lost = handling});
   if (!old || old->in.empty() || !may_keep(*old, missed)) return {};
   ManifestRow kept = *old;
   kept.is_incremental = false;
@@ -240,31 +222,32 @@ bool Backup::may_keep(const ManifestRow& row, const Missed& missed) const {
   return first != first_names_.end() && first->second.path == row.target;
 }
 
-Result<void> Backup::add_small(const ScanEntry& found, const std::optional<ManifestRow>& old) {
-  if (!S_ISREG(found.mode)) {
-    auto part = parts_.add(header_of(found));
-    if (!part) return failure(part.error());
-    name_first(found, {.path = found.path, .item = std::nullopt});
-    return store_part_row(row(found, *part));
-  }
-  auto file = open_file(found, old);
-  if (!file) return failure(file.error());
-  if (!file->is_open()) return {};
-  auto packed = parts_.add_file(header_of(found), file->borrow());
-  if (!packed) return failure(packed.error());
-  work_.bytes_packed += found.size;
-  name_first(found, {.path = found.path, .item = std::nullopt});
-  ManifestRow added = row(found, packed->part);
-  added.hash = std::move(packed->hash);
-  return store_part_row(added);
+// An entry without content.
+Result<void> Backup::add_plain(const ScanEntry& found) {
+  auto part = parts_.add(header_of(found));
+  if (!part) return failure(part.error());
+  name_first(found, {.path = found.path});
+  return store_part_row(row(found, *part));
 }
 
-Result<void> Backup::add_big(const ScanEntry& found, UniqueFd file) {
-  ManifestRow added = row(found, "");
-  if (auto sent = big_files_.add(found, std::move(file), added); !sent) return sent;
-  name_first(found, {.path = found.path, .item = index_.size() - 1});
-  work_.bytes_shared += found.size;
-  return store_row(added);
+Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>& old) {
+  bool is_big = found.size > settings_.packing_limit;
+  Result<Handling> handling;
+  if (!is_big) {
+    handling = small_files_.pack(found);
+    is_big = handling && handling->grew;
+  }
+  if (is_big) handling = big_files_.add(found, old);
+  if (!handling) return failure(handling.error());
+  if (handling->fate != Fate::kStored) return lose(found, old, *handling);
+  FirstName first{.path = found.path};
+  if (is_big) first.item = index_.size() - 1;
+  name_first(found, std::move(first));
+  ManifestRow added = row(found, handling->in);
+  added.hash = std::move(handling->hash);
+  if (is_big) return store_row(added);
+  work_.bytes_packed += found.size;
+  return store_part_row(added);
 }
 
 ManifestRow Backup::row(const ScanEntry& found, const std::string& in) const {
@@ -302,7 +285,7 @@ Result<void> Backup::send_index() {
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(*file));
   if (history_) {
-    auto manifest = history_->finish();
+    auto manifest = history_->finish(big_files_.corrections());
     if (!manifest) return failure(manifest.error());
     fds.push_back(std::move(*manifest));
   }
@@ -323,6 +306,7 @@ Result<void> Backup::send_report() {
   tally.spent = std::chrono::steady_clock::now() - start_;
   nlohmann::json more;
   account_.write(tally, more);
+  more["resent"] = work_.resent;
   if (history_ && !history_->why_full().empty()) more["whyFull"] = history_->why_full();
   return link_.report(result_report(tally, more));
 }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,45 +58,164 @@ IndexItem item_of(const ScanEntry& found, std::string name) {
   return item;
 }
 
+// The descriptors that are held for a second look.
+constexpr size_t kMostSent = 256;
+
 }  // namespace
 
-Result<void> BigFiles::add(const ScanEntry& found, UniqueFd file, ManifestRow& row) {
-  IndexItem item = item_of(found, name(found));
-  row.in = item.file_name;
-  const auto hash = [&]() -> Result<void> {
-    auto hashed = hasher_.hash(file.borrow(), found.size, found.path);
-    if (!hashed) return failure(hashed.error());
-    item.hash = std::move(*hashed);
-    return {};
-  };
-  if (options_.with_manifests && options_.hashes) {
-    // Its own manifest goes with it, so the hash cannot come after.
-    if (auto hashed = hash(); !hashed) return hashed;
-    row.hash = item.hash;
+Result<Handling> BigFiles::add(ScanEntry& found, const std::optional<ManifestRow>& old) {
+  auto content = Content::open(found);
+  if (!content) return handling_of(content.error());
+  while (sent_.size() >= kMostSent) {
+    Sent oldest = std::move(sent_.front());
+    sent_.pop_front();
+    if (auto settled = settle(std::move(oldest)); !settled) return failure(settled.error());
   }
-  if (auto sent = send(item, row, file.borrow()); !sent) return sent;
-  if (!options_.with_manifests && options_.hashes) {
-    // After the sending, so that the receiver copies while this reads.
-    if (auto hashed = hash(); !hashed) return hashed;
+  Sent sent{.found = found, .old = old, .content = std::move(*content), .item = index_.size()};
+  index_.push_back(item_of(found, name(found)));
+  auto handling = send_stable(sent);
+  found = sent.found;
+  if (!handling) return handling;
+  if (handling->fate != Fate::kStored) {
+    index_.pop_back();
+    return handling;
   }
-  index_.push_back(std::move(item));
-  return {};
+  handling->in = sent.row.in;
+  handling->hash = sent.row.hash;
+  sent_.push_back(std::move(sent));
+  return handling;
 }
 
-Result<void> BigFiles::send(const IndexItem& item, const ManifestRow& row, BorrowedFd file) {
+// Sends it until it was sent as it is, as often as it may be read.
+Result<Handling> BigFiles::send_stable(Sent& sent) {
+  for (; sent.readings < kMostReadings;) {
+    if (sent.readings > 0) {
+      ++work_.resent;
+      if (auto opened = sent.content.reopen(sent.found); !opened) {
+        return handling_of(opened.error());
+      }
+    }
+    ++sent.readings;
+    auto done = send(sent);
+    if (!done && done.error().code == Code::kPackFailed) return handling_of(done.error());
+    if (!done) return failure(done.error());
+    if (*done) return Handling{};
+  }
+  return Handling{.fate = Fate::kUnstable};
+}
+
+// False: it changed before it could be sent. Error kPackFailed: its errno says why it cannot be
+// read.
+Result<bool> BigFiles::send(Sent& sent) {
+  IndexItem& item = index_[sent.item];
+  auto links = std::move(item.links);
+  item = item_of(sent.found, item.file_name);
+  item.links = std::move(links);
+  sent.row = options_.row(sent.found, item.file_name);
+  sent.changed = false;
+  // Its own manifest goes with it, so the hash cannot come after.
+  const bool hashes_first = options_.with_manifests && options_.hashes;
+  if (hashes_first) {
+    auto hashed = hash(sent);
+    if (!hashed) return failure(hashed.error());
+    if (!*hashed || !sent.content.is_unchanged()) return false;
+    item.hash = sent.row.hash = **hashed;
+  }
+  if (auto sending = hand_out(sent); !sending) return failure(sending.error());
+  if (options_.hashes && !hashes_first) {  // while the receiver copies
+    auto hashed = hash(sent);
+    if (!hashed) return failure(hashed.error());
+    sent.changed = !*hashed;
+    item.hash = hashed->value_or("");
+  }
+  return true;
+}
+
+// Nothing: it became shorter.
+Result<std::optional<std::string>> BigFiles::hash(const Sent& sent) {
+  auto hashed = hasher_.hash(sent.content.file(), sent.found.size, sent.found.path);
+  if (hashed) return std::move(*hashed);
+  const auto& error = hashed.error();
+  if (error.code == Code::kClosed) return failure(error);
+  if (error.sys_errno == 0) return std::nullopt;
+  return failure(Error{Code::kPackFailed, error.sys_errno, error.context});
+}
+
+Result<void> BigFiles::hand_out(Sent& sent) {
   // A second descriptor of the same open file: its position is the receiver's, pread leaves it.
-  UniqueFd given(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-  if (!given.is_open()) return errno_failure("duplicate of '" + item.path + "'");
+  UniqueFd given(::fcntl(sent.content.file().get(), F_DUPFD_CLOEXEC, 0));
+  if (!given.is_open()) return errno_failure("duplicate of '" + sent.found.path + "'");
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(given));
   if (options_.with_manifests) {
-    auto manifest = manifest_of(row);
+    auto manifest = manifest_of(sent.row);
     if (!manifest) return failure(manifest.error());
     fds.push_back(std::move(*manifest));
   }
-  auto sent = link_.send_file(item.file_name, std::move(fds));
-  if (!sent) return failure(sent.error());
+  auto sequence = link_.send_file(index_[sent.item].file_name, std::move(fds));
+  if (!sequence) return failure(sequence.error());
+  sent.sequence = *sequence;
+  work_.bytes_shared += sent.found.size;
   return {};
+}
+
+Result<void> BigFiles::look_again() {
+  if (sent_.empty()) return {};
+  if (auto heard = link_.hear(); !heard) return heard;
+  for (size_t left = sent_.size(); left > 0; --left) {
+    Sent sent = std::move(sent_.front());
+    sent_.pop_front();
+    if (link_.is_open(sent.sequence)) {
+      sent_.push_back(std::move(sent));
+    } else if (auto settled = settle(std::move(sent)); !settled) {
+      return settled;
+    }
+  }
+  return {};
+}
+
+Result<void> BigFiles::finish() {
+  while (!sent_.empty()) {
+    if (auto taken = link_.await_taken(); !taken) return taken;
+    for (size_t left = sent_.size(); left > 0; --left) {
+      Sent sent = std::move(sent_.front());
+      sent_.pop_front();
+      if (auto settled = settle(std::move(sent)); !settled) return settled;
+    }
+  }
+  std::erase_if(index_, [](const IndexItem& item) { return item.file_name.empty(); });
+  return {};
+}
+
+// Takes the second look, and sends the file again where it has changed.
+Result<void> BigFiles::settle(Sent sent) {
+  if (!sent.changed && sent.content.is_unchanged()) return {};
+  auto handling = send_stable(sent);
+  if (!handling) return failure(handling.error());
+  if (handling->fate != Fate::kStored) {
+    lose(sent, *handling);
+    return {};
+  }
+  corrections_[sent.row.in] = sent.row;
+  sent_.push_back(std::move(sent));
+  return {};
+}
+
+void BigFiles::lose(const Sent& sent, const Handling& handling) {
+  IndexItem& item = index_[sent.item];
+  Missed missed{handling.fate, sent.found.path, handling.sys_errno, {}, sent.found.device};
+  account_.lose(missed);
+  for (const auto& link : item.links) {
+    missed.path = link;
+    account_.lose(missed);
+  }
+  auto& correction = corrections_[item.file_name];
+  correction.reset();
+  if (sent.old && sent.old->type == EntryType::kFile && !sent.old->in.empty()) {
+    correction = sent.old;
+    correction->is_incremental = false;
+  }
+  item.file_name.clear();
 }
 
 std::string BigFiles::name(const ScanEntry& found) {

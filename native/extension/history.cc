@@ -33,12 +33,21 @@ Result<bool> has_content(const ScanEntry& found, const std::string& hash, FileHa
   return now && *now == hash;
 }
 
+// A link's row, with what `file` says of the inode that both are.
+ManifestRow link_row(const ManifestRow& link, ManifestRow file) {
+  file.path = link.path;
+  file.type = link.type;
+  file.target = link.target;
+  file.hash = link.hash;
+  return file;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<History>> History::open(BorrowedFd sandbox, UniqueFd old) {
   auto file = unnamed_file(sandbox);
   if (!file) return failure(file.error().in("the manifest"));
-  std::unique_ptr<History> history(new History(std::move(old), std::move(*file)));
+  std::unique_ptr<History> history(new History(sandbox, std::move(old), std::move(*file)));
   if (!history->old_.is_open()) {
     history->why_full_ = "no manifest of an earlier backup was given";
   } else if (auto opened = history->open_old(); !opened) {
@@ -98,9 +107,35 @@ Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEnt
   }
 }
 
-Result<UniqueFd> History::finish() {
+Result<UniqueFd> History::finish(const Corrections& corrections) {
   if (auto finished = writer_.finish(); !finished) return failure(finished.error());
-  return reopen_readonly(file_.borrow());
+  if (corrections.empty()) return reopen_readonly(file_.borrow());
+  auto corrected = unnamed_file(sandbox_);
+  if (!corrected) return failure(corrected.error().in("the manifest"));
+  auto done = correct(corrected->borrow(), corrections);
+  if (!done) return failure(done.error());
+  return reopen_readonly(corrected->borrow());
+}
+
+// Writes the manifest once more: rows are added in walk order, and what is known late is not.
+Result<void> History::correct(BorrowedFd into, const Corrections& corrections) {
+  auto reader = ManifestReader::open(file_.borrow());
+  if (!reader) return failure(reader.error());
+  ManifestWriter writer(into);
+  for (;;) {
+    auto next = (*reader)->next();
+    if (!next) return failure(next.error());
+    if (!*next) return writer.finish();
+    ManifestRow row = std::move(**next);
+    const auto found = corrections.find(row.in);
+    if (found != corrections.end()) {
+      const bool is_link = row.type == EntryType::kHardLink;
+      const auto& correction = found->second;
+      if (!correction || (is_link && correction->in != row.in)) continue;
+      row = is_link ? link_row(row, *correction) : *correction;
+    }
+    if (auto added = writer.add(row); !added) return added;
+  }
 }
 
 }  // namespace backupkit

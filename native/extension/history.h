@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,7 +22,7 @@ class History {
  public:
   // `old`: the last backup's complete manifest, or none; its position is not used. One that is
   // torn, damaged or no manifest at all counts as none, and why_full() says so. The new manifest is
-  // an unnamed file on the file system of `sandbox`.
+  // an unnamed file on the file system of `sandbox`, which outlives this.
   [[nodiscard]] static Result<std::unique_ptr<History>> open(BorrowedFd sandbox, UniqueFd old);
 
   // Why nothing can be left out; "" where there is a manifest to compare with.
@@ -45,15 +46,21 @@ class History {
 
   [[nodiscard]] Result<void> add(const ManifestRow& row) { return writer_.add(row); }
 
+  // The rows of files by the uri that holds them: what stands in the place of the row that was
+  // added; none: that, and the links to it, are left out.
+  using Corrections = std::map<std::string, std::optional<ManifestRow>>;
+
   // The complete new manifest, read-only. Nothing may be added afterwards.
-  [[nodiscard]] Result<UniqueFd> finish();
+  [[nodiscard]] Result<UniqueFd> finish(const Corrections& corrections);
 
  private:
-  History(UniqueFd old, UniqueFd file)
-      : old_(std::move(old)), file_(std::move(file)), writer_(file_.borrow()) {}
+  History(BorrowedFd sandbox, UniqueFd old, UniqueFd file)
+      : sandbox_(sandbox), old_(std::move(old)), file_(std::move(file)), writer_(file_.borrow()) {}
 
   [[nodiscard]] Result<void> open_old();
+  [[nodiscard]] Result<void> correct(BorrowedFd into, const Corrections& corrections);
 
+  BorrowedFd sandbox_;
   UniqueFd old_;
   UniqueFd file_;
   ManifestWriter writer_;

@@ -170,10 +170,23 @@ Result<void> Link::hook_ready(bool takes_release) {
       FrameBuilder(FrameType::kHookReady).number(static_cast<uint8_t>(takes_release)).build());
 }
 
-Result<void> Link::done(const std::optional<Error>& error) {
+Result<void> Link::await_taken() {
   while (!untaken_.empty()) {
     if (auto received = receive(); !received) return received;
   }
+  return {};
+}
+
+Result<void> Link::hear() {
+  for (;;) {
+    auto received = await_frames(Clock::now());
+    if (!received) return failure(received.error());
+    if (!*received) return {};
+  }
+}
+
+Result<void> Link::done(const std::optional<Error>& error) {
+  if (auto taken = await_taken(); !taken) return taken;
   return send(FrameBuilder(FrameType::kDone).error(error).build());
 }
 

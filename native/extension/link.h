@@ -39,6 +39,15 @@ class Link {
   // Says that `uri` could not be handed out.
   [[nodiscard]] Result<void> send_file_error(std::string_view uri, const Error& error);
 
+  // Waits until every file that was sent was taken.
+  [[nodiscard]] Result<void> await_taken();
+
+  // Hears what the service has said, without waiting.
+  [[nodiscard]] Result<void> hear();
+
+  // Whether the receiver may still have the file sent with `sequence`, as far as was heard.
+  [[nodiscard]] bool is_open(uint64_t sequence) const { return open_.contains(sequence); }
+
   // Waits until the receiver has closed the file sent with `sequence`, if it is still open.
   [[nodiscard]] Result<void> await_closed(uint64_t sequence);
 

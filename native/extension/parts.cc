@@ -38,6 +38,8 @@ Result<Parts::Packed> Parts::add_file(const Entry& entry, BorrowedFd content) {
   return Packed{name(), std::move(*hash)};
 }
 
+Result<void> Parts::take_back() { return writer_ ? writer_->take_back() : Result<void>{}; }
+
 Result<void> Parts::note(const ManifestRow& row) {
   return manifest_ ? manifest_->writer.add(row) : Result<void>{};
 }
@@ -70,7 +72,7 @@ Result<void> Parts::open_manifest() {
 }
 
 Result<void> Parts::finish() {
-  if (!writer_) return {};
+  if (!writer_ || writer_->entries() == 0) return {};  // what was in it was taken back
   if (auto finished = writer_->finish(); !finished) return finished;
   IndexItem item;
   item.file_name = name();

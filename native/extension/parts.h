@@ -37,6 +37,9 @@ class Parts {
   // Adds a file. Errors as of TarWriter::add_file().
   [[nodiscard]] Result<Packed> add_file(const Entry& entry, BorrowedFd content);
 
+  // Takes the file added last out of its part again.
+  [[nodiscard]] Result<void> take_back();
+
   // Puts the row of the entry added last into its part's manifest.
   [[nodiscard]] Result<void> note(const ManifestRow& row);
 

@@ -1,6 +1,7 @@
 // A backup of one directory as the extension does it, with the test in the service's place.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/fsuid.h>
 #include <unistd.h>

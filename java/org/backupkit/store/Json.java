@@ -93,7 +93,9 @@ final class Json {
             new Totals(
                 info.path("bytesMoved").asLong(),
                 info.path("bytesShared").asLong(),
-                info.path("unreadable").asLong() + info.path("unsupported").asLong(),
+                info.path("unreadable").asLong()
+                    + info.path("unsupported").asLong()
+                    + info.path("unstable").asLong(),
                 details,
                 info.path("whyFull").asText());
       }
