@@ -18,6 +18,7 @@
 
 #include "native/base/syscall.h"
 #include "native/extension/account.h"
+#include "native/extension/attributes.h"
 #include "native/extension/big_files.h"
 #include "native/extension/content.h"
 #include "native/extension/file_hasher.h"
@@ -48,8 +49,9 @@ class Backup {
         link_(link),
         parts_(sandbox, settings.is_incremental ? milliseconds_text() + "_" : "",
                settings.is_incremental, link, index_),
-        small_files_(settings.packing_limit, parts_, hasher_, work_),
+        small_files_(settings.packing_limit, settings.labels, parts_, hasher_, work_),
         big_files_({.seed = seed_,
+                    .labels = settings.labels,
                     .hashes = settings.hashes_big_files,
                     .with_manifests = settings.is_incremental,
                     .row = [this](const ScanEntry& found,
@@ -70,7 +72,7 @@ class Backup {
   Result<void> visit(const ScanEntry& found);
   Result<bool> leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
-  Result<void> add_plain(const ScanEntry& found);
+  Result<void> add_plain(ScanEntry found, const std::optional<ManifestRow>& old);
   Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old);
   Result<void> miss(const Missed& missed);
   Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
@@ -144,7 +146,7 @@ Result<void> Backup::visit(const ScanEntry& found) {
   auto left_out = leave_out(found, old);
   if (!left_out) return failure(left_out.error());
   if (*left_out) return {};
-  return S_ISREG(found.mode) ? add_file(found, old) : add_plain(found);
+  return S_ISREG(found.mode) ? add_file(found, old) : add_plain(found, old);
 }
 
 // True when an earlier backup holds what the entry is; then its row alone is kept.
@@ -223,7 +225,11 @@ bool Backup::may_keep(const ManifestRow& row, const Missed& missed) const {
 }
 
 // An entry without content.
-Result<void> Backup::add_plain(const ScanEntry& found) {
+Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>& old) {
+  if (auto read = read_attributes(found, BorrowedFd(), settings_.labels); !read) {
+    const auto handling = handling_of(read.error());
+    return handling ? lose(found, old, *handling) : failure(handling.error());
+  }
   auto part = parts_.add(header_of(found));
   if (!part) return failure(part.error());
   name_first(found, {.path = found.path});

@@ -55,6 +55,8 @@ IndexItem item_of(const ScanEntry& found, std::string name) {
   item.modification = found.mtime;
   item.uid = found.uid;
   item.gid = found.gid;
+  item.xattrs = found.xattrs;
+  item.holes = found.holes;
   return item;
 }
 
@@ -64,7 +66,7 @@ constexpr size_t kMostSent = 256;
 }  // namespace
 
 Result<Handling> BigFiles::add(ScanEntry& found, const std::optional<ManifestRow>& old) {
-  auto content = Content::open(found);
+  auto content = Content::open(found, options_.labels);
   if (!content) return handling_of(content.error());
   while (sent_.size() >= kMostSent) {
     Sent oldest = std::move(sent_.front());
@@ -133,7 +135,8 @@ Result<bool> BigFiles::send(Sent& sent) {
 
 // Nothing: it became shorter.
 Result<std::optional<std::string>> BigFiles::hash(const Sent& sent) {
-  auto hashed = hasher_.hash(sent.content.file(), sent.found.size, sent.found.path);
+  auto hashed =
+      hasher_.hash(sent.content.file(), sent.found.size, sent.found.holes, sent.found.path);
   if (hashed) return std::move(*hashed);
   const auto& error = hashed.error();
   if (error.code == Code::kClosed) return failure(error);

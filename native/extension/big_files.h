@@ -30,6 +30,7 @@ class BigFiles {
  public:
   struct Options {
     uint64_t seed = 0;  // of the names
+    Labels labels = Labels::kKeep;
     bool hashes = true;
     bool with_manifests = false;  // each comes with the manifest of its own row
     // The row of a file that this run sends; `in` is where.

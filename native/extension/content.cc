@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "native/base/syscall.h"
+#include "native/extension/attributes.h"
 #include "native/io/tmpfile.h"
 #include "native/manifest/change.h"
 
@@ -24,9 +25,9 @@ bool is_same(const timespec& a, const timespec& b) {
 
 }  // namespace
 
-Result<Content> Content::open(ScanEntry& found) {
+Result<Content> Content::open(ScanEntry& found, Labels labels) {
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  Content content;
+  Content content(labels);
   content.file_.reset(
       retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
   if (!content.file_.is_open()) return errno_failure(found.path);
@@ -48,7 +49,7 @@ Result<void> Content::look(ScanEntry& found) {
   if (!S_ISREG(status_.st_mode)) return failure(Error::from_errno(ENOENT, found.path));
   fill(found, status_);
   young_ = is_racy(found, {now.tv_sec, static_cast<uint32_t>(now.tv_nsec)});
-  return {};
+  return read_attributes(found, file_.borrow(), labels_);
 }
 
 bool Content::is_unchanged() const {
@@ -76,6 +77,8 @@ Entry header_of(const ScanEntry& found) {
   entry.link_target = found.link_target;
   entry.device_major = found.device_major;
   entry.device_minor = found.device_minor;
+  entry.xattrs = found.xattrs;
+  entry.holes = found.holes;
   return entry;
 }
 

@@ -9,6 +9,7 @@
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/archive/tar_header.h"
+#include "native/extension/settings.h"
 #include "native/manifest/scan.h"
 
 namespace backupkit {
@@ -21,7 +22,7 @@ class Content {
  public:
   // Opens the file that is being visited and sets what `found` says to how it is now. Error: its
   // errno says why it cannot be read; is_gone() of it: no such file is there any more.
-  [[nodiscard]] static Result<Content> open(ScanEntry& found);
+  [[nodiscard]] static Result<Content> open(ScanEntry& found, Labels labels);
 
   // Opens the same file again, wherever it is now, at its begin.
   [[nodiscard]] Result<void> reopen(ScanEntry& found);
@@ -35,12 +36,13 @@ class Content {
   [[nodiscard]] bool is_young() const { return young_; }
 
  private:
-  Content() = default;
+  explicit Content(Labels labels) : labels_(labels) {}
   [[nodiscard]] Result<void> look(ScanEntry& found);
 
   UniqueFd file_;
   struct stat status_{};
   bool young_ = false;
+  Labels labels_;
 };
 
 [[nodiscard]] bool is_gone(int sys_errno);

@@ -12,12 +12,24 @@
 
 namespace backupkit {
 
-Result<std::string> FileHasher::hash(BorrowedFd file, uint64_t size, const std::string& path) {
+Result<std::string> FileHasher::hash(BorrowedFd file, uint64_t size, std::span<const Extent> holes,
+                                     const std::string& path) {
   buffer_.resize(1U << 20);
   (void)hasher_.finish();  // of a file that could not be read to its end, something may be left
   uint64_t at = 0;
-  while (at < size) {
-    const auto want = std::min<uint64_t>(buffer_.size(), size - at);
+  for (const Extent& data : complement(holes, size)) {
+    hasher_.update_zeros(data.offset - at);
+    if (auto added = add(file, data, path); !added) return failure(added.error());
+    at = data.offset + data.length;
+  }
+  hasher_.update_zeros(size - at);
+  return hasher_.finish();
+}
+
+Result<void> FileHasher::add(BorrowedFd file, const Extent& data, const std::string& path) {
+  const uint64_t end = data.offset + data.length;
+  for (uint64_t at = data.offset; at < end;) {
+    const auto want = std::min<uint64_t>(buffer_.size(), end - at);
     const auto got =
         retry([&] { return ::pread(file.get(), buffer_.data(), want, static_cast<int64_t>(at)); });
     if (got < 0) return errno_failure("read of '" + path + "'");
@@ -28,9 +40,9 @@ Result<std::string> FileHasher::hash(BorrowedFd file, uint64_t size, const std::
     hasher_.update(std::span(buffer_).first(static_cast<size_t>(got)));
     at += static_cast<uint64_t>(got);
     auto told = link_.progress("pack", path, work_.entries, work_.bytes() + at);
-    if (!told) return failure(told.error());
+    if (!told) return told;
   }
-  return hasher_.finish();
+  return {};
 }
 
 }  // namespace backupkit

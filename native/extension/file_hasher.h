@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "backupkit/error.h"
@@ -9,6 +10,7 @@
 #include "native/base/bytes.h"
 #include "native/base/hash.h"
 #include "native/extension/link.h"
+#include "native/io/holes.h"
 
 namespace backupkit {
 
@@ -27,11 +29,15 @@ class FileHasher {
   // `link` and `work` outlive this.
   FileHasher(Link& link, const Work& work) : link_(link), work_(work) {}
 
-  // The hash of the first `size` bytes of `file`, whose position is neither used nor moved. `path`
-  // is for messages. Error kPackFailed without an errno: it is shorter than that.
-  [[nodiscard]] Result<std::string> hash(BorrowedFd file, uint64_t size, const std::string& path);
+  // The hash of the first `size` bytes of `file`, whose position is neither used nor moved. Its
+  // `holes` are not read. `path` is for messages. Error kPackFailed without an errno: it is shorter
+  // than that.
+  [[nodiscard]] Result<std::string> hash(BorrowedFd file, uint64_t size,
+                                         std::span<const Extent> holes, const std::string& path);
 
  private:
+  [[nodiscard]] Result<void> add(BorrowedFd file, const Extent& data, const std::string& path);
+
   Link& link_;
   const Work& work_;
   Hasher hasher_;

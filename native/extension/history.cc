@@ -29,7 +29,9 @@ Result<bool> has_content(const ScanEntry& found, const std::string& hash, FileHa
   const UniqueFd file(
       retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
   if (!file.is_open()) return false;
-  auto now = hasher.hash(file.borrow(), found.size, found.path);
+  const auto holes = holes_of(file.borrow(), found.size, found.blocks);
+  if (!holes) return false;
+  auto now = hasher.hash(file.borrow(), found.size, *holes, found.path);
   return now && *now == hash;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "native/io/tmpfile.h"
@@ -12,6 +13,11 @@ namespace backupkit {
 namespace {
 
 constexpr uint64_t kDefaultPackingLimit = 2U << 20;
+
+Labels labels_of(const std::string& text) {
+  if (text == "none") return Labels::kNone;
+  return text == "derive" ? Labels::kDerive : Labels::kKeep;
+}
 
 }  // namespace
 
@@ -27,6 +33,7 @@ Result<Settings> Settings::read(BorrowedFd sealed) {
   if (json.contains("includes")) includes = json.at("includes").get<std::vector<std::string>>();
   settings.rules = Rules::configured(includes, json.value("excludes", std::vector<std::string>()));
   settings.packing_limit = json.value("packingLimit", kDefaultPackingLimit);
+  settings.labels = labels_of(json.value("labels", ""));
   settings.app_info = json.value("appInfo", "");
   settings.app_call = json.value("appCall", uint8_t{0});
   const auto version = json.value("version", nlohmann::json::object());

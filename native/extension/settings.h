@@ -1,6 +1,7 @@
 // What the service tells an extension about its bundle: the sealed JSON that comes with Start.
 //   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
 //     "appInfo": text, "appCall"?: n,
+//     "labels": "keep" | "derive" | "none",
 //     "version": { "code": n, "name": text }, "options": { "integrity"?: "none", ... } }
 #pragma once
 
@@ -13,11 +14,19 @@
 
 namespace backupkit {
 
+// What becomes of the labels by which a security module knows the entries.
+enum class Labels {
+  kKeep,    // stored, and put back by a restore
+  kDerive,  // stored; a restore leaves those that the system gives
+  kNone,    // not stored
+};
+
 struct Settings {
   std::string bundle;
   Rules rules;
   uint64_t packing_limit = 0;  // files larger than this are passed, not packed
   bool hashes_big_files = true;
+  Labels labels = Labels::kKeep;
   bool is_incremental = false;  // said by Start's kind
   std::string app_info;         // for the app's own code
   uint8_t app_call = 0;         // of an app call

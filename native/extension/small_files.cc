@@ -16,7 +16,7 @@ Result<Handling> handling_of(const Error& error) {
 
 Result<Handling> SmallFiles::pack(ScanEntry& found) {
   for (int reading = 0; reading < kMostReadings; ++reading) {
-    auto content = Content::open(found);
+    auto content = Content::open(found, labels_);
     if (!content) return handling_of(content.error());
     Handling handling;
     handling.grew = found.size > limit_;
@@ -36,7 +36,7 @@ Result<bool> SmallFiles::try_to_pack(const ScanEntry& found, const Content& cont
   if (!packed && packed.error().code != Code::kPackFailed) return failure(packed.error());
   bool unchanged = content.is_unchanged();
   if (packed && unchanged && content.is_young()) {
-    auto again = hasher_.hash(content.file(), found.size, found.path);
+    auto again = hasher_.hash(content.file(), found.size, found.holes, found.path);
     if (!again && again.error().code == Code::kClosed) return failure(again.error());
     unchanged = again && *again == packed->hash && content.is_unchanged();
   }

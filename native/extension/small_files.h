@@ -28,8 +28,8 @@ struct Handling {
 class SmallFiles {
  public:
   // Packs files of up to `limit` bytes. All that is named here outlives this.
-  SmallFiles(uint64_t limit, Parts& parts, FileHasher& hasher, Work& work)
-      : limit_(limit), parts_(parts), hasher_(hasher), work_(work) {}
+  SmallFiles(uint64_t limit, Labels labels, Parts& parts, FileHasher& hasher, Work& work)
+      : limit_(limit), labels_(labels), parts_(parts), hasher_(hasher), work_(work) {}
 
   // Packs the file that is being visited, and sets what `found` says to how it was then. One that
   // changes while it is read is read again.
@@ -40,6 +40,7 @@ class SmallFiles {
                                          Handling& handling);
 
   uint64_t limit_;
+  Labels labels_;
   Parts& parts_;
   FileHasher& hasher_;
   Work& work_;

@@ -254,6 +254,7 @@ void fill(ScanEntry& entry, const struct stat& status) {
   entry.uid = status.st_uid;
   entry.gid = status.st_gid;
   entry.size = static_cast<uint64_t>(status.st_size);
+  entry.blocks = static_cast<uint64_t>(status.st_blocks);
   entry.mtime = time_of(status.st_mtim);
   entry.atime = time_of(status.st_atim);
   entry.ctime = time_of(status.st_ctim);

@@ -10,6 +10,8 @@
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/base/timestamp.h"
+#include "native/io/holes.h"
+#include "native/io/xattr.h"
 #include "native/manifest/rules.h"
 
 namespace backupkit {
@@ -23,6 +25,7 @@ struct ScanEntry {
   uint64_t uid = 0;
   uint64_t gid = 0;
   uint64_t size = 0;
+  uint64_t blocks = 0;  // of 512 bytes, that it has on the disk
   Timestamp mtime;
   Timestamp atime;
   Timestamp ctime;
@@ -34,6 +37,9 @@ struct ScanEntry {
   std::string link_target;  // of a symlink
   BorrowedFd parent;
   std::string name;
+  // The walk leaves these to whoever stores the entry.
+  Xattrs xattrs{};
+  std::vector<Extent> holes{};  // of a file
 };
 
 // Sets what `status` says of an entry.

@@ -7,9 +7,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "native/base/syscall.h"
@@ -46,6 +49,14 @@ class Fields {
         std::ranges::all_of(object_[key], [](const json& text) { return text.is_string(); });
     if (!right && wrong_.empty()) wrong_ = std::string(key) + " is not a list of texts";
     if (right) target = object_[key].get<std::vector<std::string>>();
+  }
+
+  void one_of(const char* key, std::initializer_list<std::string_view> words, std::string& target) {
+    if (!object_.contains(key)) return;
+    const json& value = object_[key];
+    const bool right = std::ranges::any_of(words, [&](auto word) { return value == word; });
+    if (!right && wrong_.empty()) wrong_ = std::string(key) + " is none of its words";
+    if (right) target = value.get<std::string>();
   }
 
   void id(const char* key, std::optional<uint32_t>& target) {
@@ -100,6 +111,7 @@ std::string read_parts(const json& object, Bundle& bundle) {
   backup.optional("allowToBackupRestore", &json::is_boolean, "true or false", bundle.allowed);
   if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
   backup.texts("excludes", bundle.excludes);
+  backup.one_of("labels", {"keep", "derive", "none"}, bundle.labels);
   bundle.published = published_of(rules, backup).dump();
   const json extension = object.value("extension", json::object());
   if (!extension.is_object()) return "extension is not an object";

@@ -16,8 +16,8 @@ namespace backupkit {
 //   { "name": text, "versionCode": n, "versionName": text, "extensionName": text,
 //     "needToInstall": bool, "sandbox": path, "uid": n, "gid": n,
 //     "backup": { "allowToBackupRestore": bool, "includes": [ *text ], "excludes": [ *text ],
-//                 "fullBackupOnly": bool, "restoreDeps": text, "requireCompatibility": bool,
-//                 "supportScene": text, "extraInfo": object },
+//                 "labels": "keep" | "derive" | "none", "fullBackupOnly": bool, "restoreDeps":
+//                 text, "requireCompatibility": bool, "supportScene": text, "extraInfo": object },
 //     "extension": { "command": [ program, *argument ] } }
 // Needed are the name, which is the file's, and the sandbox. `sandbox` is the directory that the
 // app sees as `/`: below the device root when it is relative.
@@ -33,6 +33,7 @@ struct Bundle {
   bool allowed = false;
   std::optional<std::vector<std::string>> includes;
   std::vector<std::string> excludes;
+  std::string labels = "keep";
   std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
   // Handed through to the capability file as they are: fullBackupOnly, restoreDeps,
   // requireCompatibility, supportScene and extraInfo.

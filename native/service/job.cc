@@ -93,6 +93,7 @@ Result<void> Job::launch_extension() {
 std::string Job::settings() const {
   json text = {{"name", name()},
                {"excludes", bundle_.excludes},
+               {"labels", bundle_.labels},
                {"packingLimit", context_.settings.packing_limit},
                {"appInfo", request_.app_info},
                {"version", {{"code", version_code_}, {"name", version_name_}}}};

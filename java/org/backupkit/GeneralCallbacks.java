@@ -13,8 +13,8 @@ public interface GeneralCallbacks {
    * <p>In a backup a big file that has changed before it was closed comes again, under the same
    * uri: what came last counts. It is looked at when it is closed, or when this has returned and
    * everything but {@code manage.json} was handed out; who copies it later compares it with the
-   * hash there. A file that {@code manage.json} does not list changed each time, and is to be thrown
-   * away.
+   * hash there. A file that {@code manage.json} does not list changed each time, and is to be
+   * thrown away.
    *
    * @param error why this one file could not be handed out; null when it was
    * @param file the file, which the receiver owns and must close; null when there is an error

@@ -1,0 +1,15 @@
+// What an entry has beside what the walk has seen of it.
+#pragma once
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+#include "native/extension/settings.h"
+#include "native/manifest/scan.h"
+
+namespace backupkit {
+
+// Sets the attributes and holes of the entry that is being visited. `file` is open where it is a
+// file, and none otherwise. Error: the errno says why they cannot be read.
+[[nodiscard]] Result<void> read_attributes(ScanEntry& found, BorrowedFd file, Labels labels);
+
+}  // namespace backupkit
