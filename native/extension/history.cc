@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "native/base/syscall.h"
+#include "native/io/holes.h"
 #include "native/io/tmpfile.h"
+#include "native/io/xattr.h"
 
 namespace backupkit {
 namespace {
@@ -20,6 +22,13 @@ namespace {
 // True for what the row of an entry says whole: nothing has to be sent when only that has changed.
 bool is_all_in_its_row(const ScanEntry& found) {
   return S_ISDIR(found.mode) || S_ISLNK(found.mode) || S_ISFIFO(found.mode);
+}
+
+// Whether it has attributes. A row does not say which, so that they may be other ones as soon as
+// anything of the entry has changed.
+bool has_attributes(const ScanEntry& found) {
+  const auto xattrs = read_xattrs(found.parent, found.name);
+  return !xattrs || !xattrs->empty();
 }
 
 // Whether the file still has the content of that hash; no, where it cannot be told.
@@ -96,9 +105,10 @@ Result<void> History::keep(const std::string& path,
 Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEntry& found,
                             FileHasher& hasher) {
   if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
-  switch (change_of(old, found)) {
-    case Change::kUnchanged:
-      return true;
+  const Change change = change_of(old, found);
+  if (change == Change::kUnchanged) return true;
+  if (has_attributes(found)) return false;
+  switch (change) {
     case Change::kMetadata:
       if (is_all_in_its_row(found)) return true;
       [[fallthrough]];

@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
@@ -116,6 +117,21 @@ class AttributesTest {
   }
 
   @Test
+  void aChangedAttributeComesWithTheNextBackup() throws Exception {
+    SnapshotStore store = SnapshotStore.open(directory.resolve("chain"));
+    next(store);
+    seen(
+        "setfattr -n user.binary -v new dir/file big; setfattr -n user.of.a.directory -v no dir",
+        sandbox);
+    Path snapshot = next(store);
+    String expected = Base64.getEncoder().encodeToString("new".getBytes(StandardCharsets.UTF_8));
+    assertEquals(expected, bigFile(snapshot).path("xattrs").path("user.binary").asText());
+    String text = new String(Files.readAllBytes(part(snapshot)), StandardCharsets.ISO_8859_1);
+    assertTrue(text.contains("SCHILY.xattr.user.binary=new\n"));
+    assertTrue(text.contains("SCHILY.xattr.user.of.a.directory=no\n"));
+  }
+
+  @Test
   void anotherWordForLabelsIsRefused() throws Exception {
     writeLabels("some");
     BundleResult result = run().bundles().get(0);
@@ -158,6 +174,20 @@ class AttributesTest {
     stores.add(SnapshotStore.open(directory.resolve("store" + stores.size())));
     try (BackupService service = BackupService.embedded(device.root())) {
       return stores.get(stores.size() - 1).backupFull(service, List.of(BUNDLE), Progress.NONE);
+    }
+  }
+
+  /** Backs up what has changed; gives the snapshot. */
+  private Path next(SnapshotStore store) throws IOException {
+    try (BackupService service = BackupService.embedded(device.root())) {
+      BackupReport report = store.backup(service, List.of(BUNDLE), Progress.NONE);
+      assertTrue(report.succeeded(), report.toString());
+      String name = report.bundles().get(0).snapshot();
+      return store.snapshots().stream()
+          .filter(snapshot -> name.equals(snapshot.directory().getFileName().toString()))
+          .findFirst()
+          .orElseThrow(() -> new AssertionError("no snapshot " + name))
+          .directory();
     }
   }
 
