@@ -1,6 +1,7 @@
 # What every target of ours is built with; no global flags.
 option(BACKUPKIT_WERROR "Warnings are errors" OFF)
 option(BACKUPKIT_TESTS "Build the C++ tests (needs GoogleTest)" ON)
+option(BACKUPKIT_FUZZ "Build the fuzzers (needs Clang)" OFF)
 set(BACKUPKIT_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined")
 set(BACKUPKIT_JNI_INCLUDE "" CACHE PATH "A JDK's include folder; empty: no Java bridge")
 
@@ -22,6 +23,9 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   target_compile_options(backupkit_options INTERFACE -Wno-deprecated-declarations)
 endif()
 target_link_options(backupkit_options INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
+if(BACKUPKIT_FUZZ)
+  target_compile_options(backupkit_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(BACKUPKIT_SANITIZE)
   target_compile_options(backupkit_options INTERFACE -fsanitize=${BACKUPKIT_SANITIZE}
                                                      -fno-sanitize-recover=all)
@@ -48,4 +52,16 @@ function(backupkit_test name)
   target_compile_options(${name}_test PRIVATE -Wno-sign-conversion)
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()
+
+# tests/fuzz/<name>_fuzzer.cc as a program of libFuzzer, and as the ctest <name>_fuzzer, which runs
+# what is in the corpus and then makes new inputs of it for some seconds.
+function(backupkit_fuzzer name layer corpus)
+  add_executable(${name}_fuzzer tests/fuzz/${name}_fuzzer.cc)
+  target_link_libraries(${name}_fuzzer PRIVATE backupkit_${layer} backupkit_options)
+  target_link_options(${name}_fuzzer PRIVATE -fsanitize=fuzzer)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/corpus/${name})
+  add_test(NAME ${name}_fuzzer
+           COMMAND ${name}_fuzzer -max_total_time=15 -max_len=65536 -print_final_stats=1
+                   ${PROJECT_BINARY_DIR}/corpus/${name} ${PROJECT_SOURCE_DIR}/${corpus})
 endfunction()

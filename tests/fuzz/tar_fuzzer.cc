@@ -1,0 +1,47 @@
+// Any bytes as an archive: an error or well-formed entries.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "backupkit/unique_fd.h"
+#include "native/archive/tar_encode.h"
+#include "native/archive/tar_reader.h"
+
+namespace {
+
+using backupkit::UniqueFd;
+
+UniqueFd memory() { return UniqueFd(::memfd_create("fuzz", MFD_CLOEXEC)); }
+
+void check(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const UniqueFd in = memory();
+  static const UniqueFd out = memory();
+  check(::ftruncate(in.get(), static_cast<off_t>(size)) == 0);
+  check(::pwrite(in.get(), data, size, 0) == static_cast<ssize_t>(size));
+  backupkit::TarReader reader(in.borrow(), size);
+  for (;;) {
+    auto entry = reader.next();
+    if (!entry) check(entry.error().code == backupkit::Code::kUnpackFailed);
+    if (!entry || !*entry) return 0;
+    check(backupkit::are_extents((*entry)->holes, (*entry)->size));
+    check(backupkit::are_xattrs((*entry)->xattrs));
+    check(!(*entry)->path.empty() && !(*entry)->path.ends_with('/'));
+    check(::ftruncate(out.get(), 0) == 0 && ::lseek(out.get(), 0, SEEK_SET) == 0);
+    const auto copied = reader.copy_content(out.borrow());
+    check(copied || copied.error().sys_errno != 0);  // a size that no file can have
+    if (copied) check(::lseek(out.get(), 0, SEEK_CUR) == static_cast<off_t>((*entry)->size));
+    std::string header;
+    if ((*entry)->type == backupkit::EntryType::kHardLink) (*entry)->size = 0;
+    (void)backupkit::encode_header(**entry, header);  // a long path or device may not be writable
+  }
+}
