@@ -26,6 +26,7 @@
 #include "native/extension/parts.h"
 #include "native/extension/report.h"
 #include "native/extension/small_files.h"
+#include "native/extension/sqlite_unit.h"
 #include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
 #include "native/manifest/manifest.h"
@@ -69,12 +70,30 @@ class Backup {
     std::optional<Handling> lost{};  // why it is not in the backup
   };
 
+  // What was beside a database when that was taken.
+  struct Beside {
+    SqliteMember member;
+    std::optional<Handling> lost;  // with the database
+  };
+  struct InWalkOrder {
+    bool operator()(const std::string& a, const std::string& b) const {
+      return walk_order(a, b) < 0;
+    }
+  };
+
   Result<void> visit(const ScanEntry& found);
-  Result<bool> leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old);
+  Result<void> take(const ScanEntry& found, BorrowedFd copy);
+  Result<std::optional<ManifestRow>> last_row(const std::string& path);
+  Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old, bool is_held);
+  Result<void> take_beside_before(const std::string* path);
+  Result<bool> holds(const ScanEntry& found, const std::optional<ManifestRow>& old,
+                     BorrowedFd copy);
+  Result<void> keep_last(const ScanEntry& found, const ManifestRow& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_plain(ScanEntry found, const std::optional<ManifestRow>& old);
-  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old);
+  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old, BorrowedFd copy);
   Result<void> miss(const Missed& missed);
+  [[nodiscard]] bool is_beside(const std::string& path) const;
   Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
                     const Handling& handling);
   [[nodiscard]] bool may_keep(const ManifestRow& row, const Missed& missed) const;
@@ -102,6 +121,7 @@ class Backup {
   std::unique_ptr<History> history_;  // of an incremental one
   std::string app_report_;
   std::map<std::pair<uint64_t, uint64_t>, FirstName> first_names_;
+  std::map<std::string, Beside, InWalkOrder> beside_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   uint64_t unchanged_ = 0;
 };
@@ -121,6 +141,7 @@ Result<void> Backup::run(UniqueFd old_manifest) {
   const ScanHandlers handlers{.visit = [this](const ScanEntry& found) { return visit(found); },
                               .miss = [this](const Missed& missed) { return miss(missed); }};
   if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
+  if (auto taken = take_beside_before(nullptr); !taken) return taken;
   if (auto sent = parts_.finish(); !sent) return sent;
   if (auto looked = big_files_.finish(); !looked) return looked;
   if (auto sent = send_index(); !sent) return sent;
@@ -134,33 +155,88 @@ Result<void> Backup::visit(const ScanEntry& found) {
     return told;
   }
   if (auto looked = big_files_.look_again(); !looked) return looked;
-  std::optional<ManifestRow> old;
-  if (history_) {
-    auto matched = history_->match(found.path);
-    if (!matched) return failure(matched.error());
-    old = std::move(*matched);
-  }
-  if (!S_ISDIR(found.mode) && found.links > 1) {
-    if (first_names_.contains({found.device, found.inode})) return add_again(found, old);
-  }
-  auto left_out = leave_out(found, old);
-  if (!left_out) return failure(left_out.error());
-  if (*left_out) return {};
-  return S_ISREG(found.mode) ? add_file(found, old) : add_plain(found, old);
+  if (auto taken = take_beside_before(&found.path); !taken) return taken;
+  auto beside = beside_.extract(found.path);
+  if (beside.empty()) return take(found, BorrowedFd());
+  const auto& [member, lost] = beside.mapped();
+  if (member.copy.is_open() && !lost) return take(member.found, member.copy.borrow());
+  auto old = last_row(found.path);
+  if (!old) return failure(old.error());
+  // Without a copy it was not there when its database was taken, and does not belong to it.
+  return lose(found, *old, lost.value_or(Handling{.fate = Fate::kVanished}));
 }
 
-// True when an earlier backup holds what the entry is; then its row alone is kept.
-Result<bool> Backup::leave_out(const ScanEntry& found, const std::optional<ManifestRow>& old) {
+// Takes an entry, as its `copy` has it if there is one.
+Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy) {
+  auto old = last_row(found.path);
+  if (!old) return failure(old.error());
+  if (!S_ISDIR(found.mode) && found.links > 1) {
+    if (first_names_.contains({found.device, found.inode})) return add_again(found, *old);
+  }
+  if (S_ISREG(found.mode) && !copy.is_open()) {
+    bool is_held = false;
+    const auto wants = [&](const ScanEntry& now) -> Result<bool> {
+      auto held = holds(now, *old, copy);
+      is_held = held && *held;
+      if (!held) return held;
+      return !is_held;
+    };
+    auto unit = take_sqlite_unit(found, sandbox_, settings_.labels, wants);
+    if (!unit) return failure(unit.error());
+    if (*unit) return take_unit(std::move(**unit), *old, is_held);
+  }
+  auto held = holds(found, *old, copy);
+  if (!held) return failure(held.error());
+  if (*held) return keep_last(found, **old);
+  return S_ISREG(found.mode) ? add_file(found, *old, copy) : add_plain(found, *old);
+}
+
+// Takes a database, and remembers what is beside it until the walk comes by.
+Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old,
+                               bool is_held) {
+  const Handling handling{.fate = unit.fate, .sys_errno = unit.sys_errno};
+  const bool is_lost = unit.fate != Fate::kStored;
+  for (auto& [path, member] : unit.beside) {
+    const auto verdict = settings_.rules.explain(path, false).judgement.verdict;
+    if (verdict != Rules::Verdict::kTake) continue;
+    beside_[path] = {std::move(member), is_lost ? std::optional(handling) : std::nullopt};
+  }
+  const auto& [found, copy] = unit.database;
+  if (is_lost) return lose(found, old, handling);
+  return is_held ? keep_last(found, *old) : add_file(found, old, copy.borrow());
+}
+
+// Takes what was beside a database and is gone by now: the walk does not come by.
+Result<void> Backup::take_beside_before(const std::string* path) {
+  while (!beside_.empty() && (path == nullptr || walk_order(beside_.begin()->first, *path) < 0)) {
+    const auto beside = beside_.extract(beside_.begin());
+    const auto& [member, lost] = beside.mapped();
+    if (!member.copy.is_open() || lost) continue;
+    if (auto taken = take(member.found, member.copy.borrow()); !taken) return taken;
+  }
+  return {};
+}
+
+Result<std::optional<ManifestRow>> Backup::last_row(const std::string& path) {
+  if (!history_) return std::nullopt;
+  return history_->match(path);
+}
+
+// True when an earlier backup holds what the entry is.
+Result<bool> Backup::holds(const ScanEntry& found, const std::optional<ManifestRow>& old,
+                           BorrowedFd copy) {
   if (!history_) return false;
-  auto held = history_->holds(old, found, hasher_);
-  if (!held || !*held) return held;
-  ManifestRow kept = row(found, old->in);
-  kept.hash = old->hash;
+  return history_->holds(old, found, copy, hasher_);
+}
+
+// Keeps the row of what an earlier backup holds, and nothing else.
+Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
+  ManifestRow kept = row(found, old.in);
+  kept.hash = old.hash;
   kept.is_incremental = false;
   ++unchanged_;
   name_first(found, {.path = found.path, .sent = false});
-  if (auto added = store_row(kept); !added) return failure(added.error());
-  return true;
+  return store_row(kept);
 }
 
 // Another name of what is stored already.
@@ -197,9 +273,19 @@ Result<void> Backup::add_again(const ScanEntry& found, const std::optional<Manif
 
 // What could not be looked at may be as it was: its rows of the last backup stay.
 Result<void> Backup::miss(const Missed& missed) {
+  if (missed.fate == Fate::kVanished && is_beside(missed.path)) return {};  // it is taken yet
   account_.miss(missed);
-  if (!history_ || missed.fate != Fate::kUnreadable) return {};
+  if (missed.fate != Fate::kUnreadable) return {};
+  beside_.erase(missed.path);
+  if (auto taken = take_beside_before(&missed.path); !taken) return taken;
+  if (!history_) return {};
   return history_->keep(missed.path, [&](const ManifestRow& row) { return may_keep(row, missed); });
+}
+
+// Whether there is a copy of it that will be taken.
+bool Backup::is_beside(const std::string& path) const {
+  const auto found = beside_.find(path);
+  return found != beside_.end() && found->second.member.copy.is_open() && !found->second.lost;
 }
 
 // The same for one whose row was asked for.
@@ -236,14 +322,15 @@ Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>
   return store_part_row(row(found, *part));
 }
 
-Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>& old) {
+Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>& old,
+                              BorrowedFd copy) {
   bool is_big = found.size > settings_.packing_limit;
   Result<Handling> handling;
   if (!is_big) {
-    handling = small_files_.pack(found);
+    handling = small_files_.pack(found, copy);
     is_big = handling && handling->grew;
   }
-  if (is_big) handling = big_files_.add(found, old);
+  if (is_big) handling = big_files_.add(found, old, copy);
   if (!handling) return failure(handling.error());
   if (handling->fate != Fate::kStored) return lose(found, old, *handling);
   FirstName first{.path = found.path};

@@ -62,17 +62,15 @@ IndexItem item_of(const ScanEntry& found, std::string name) {
 
 // The descriptors that are held for a second look.
 constexpr size_t kMostSent = 256;
+constexpr size_t kMostCopies = 4;
 
 }  // namespace
 
-Result<Handling> BigFiles::add(ScanEntry& found, const std::optional<ManifestRow>& old) {
-  auto content = Content::open(found, options_.labels);
+Result<Handling> BigFiles::add(ScanEntry& found, const std::optional<ManifestRow>& old,
+                               BorrowedFd copy) {
+  if (auto room = make_room(copy.is_open()); !room) return failure(room.error());
+  auto content = copy.is_open() ? Content::of_copy(copy) : Content::open(found, options_.labels);
   if (!content) return handling_of(content.error());
-  while (sent_.size() >= kMostSent) {
-    Sent oldest = std::move(sent_.front());
-    sent_.pop_front();
-    if (auto settled = settle(std::move(oldest)); !settled) return failure(settled.error());
-  }
   Sent sent{.found = found, .old = old, .content = std::move(*content), .item = index_.size()};
   index_.push_back(item_of(found, name(found)));
   auto handling = send_stable(sent);
@@ -84,8 +82,26 @@ Result<Handling> BigFiles::add(ScanEntry& found, const std::optional<ManifestRow
   }
   handling->in = sent.row.in;
   handling->hash = sent.row.hash;
-  sent_.push_back(std::move(sent));
+  if (copy.is_open()) {
+    copies_.push_back(sent.sequence);
+  } else {
+    sent_.push_back(std::move(sent));
+  }
   return handling;
+}
+
+Result<void> BigFiles::make_room(bool for_copy) {
+  while (sent_.size() >= kMostSent) {
+    Sent oldest = std::move(sent_.front());
+    sent_.pop_front();
+    if (auto settled = settle(std::move(oldest)); !settled) return settled;
+  }
+  // They live on the bundle's own file system until their receiver closes them.
+  while (for_copy && copies_.size() >= kMostCopies) {
+    if (auto closed = link_.await_closed(copies_.front()); !closed) return closed;
+    copies_.pop_front();
+  }
+  return {};
 }
 
 // Sends it until it was sent as it is, as often as it may be read.
@@ -179,6 +195,9 @@ Result<void> BigFiles::look_again() {
 
 Result<void> BigFiles::finish() {
   while (!sent_.empty()) {
+    const auto& path = sent_.front().found.path;
+    auto told = link_.progress("send", path, work_.entries, work_.bytes());
+    if (!told) return told;
     if (auto taken = link_.await_taken(); !taken) return taken;
     for (size_t left = sent_.size(); left > 0; --left) {
       Sent sent = std::move(sent_.front());

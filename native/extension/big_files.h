@@ -49,8 +49,10 @@ class BigFiles {
         index_(index) {}
 
   // Sends the file that is being visited, and sets what `found` says to how it was then. `old` is
-  // its row in the last backup, which stays where the file is lost.
-  [[nodiscard]] Result<Handling> add(ScanEntry& found, const std::optional<ManifestRow>& old);
+  // its row in the last backup, which stays where the file is lost. With a `copy` that is sent, and
+  // `found` stays; no more than four copies are not yet closed by their receiver.
+  [[nodiscard]] Result<Handling> add(ScanEntry& found, const std::optional<ManifestRow>& old,
+                                     BorrowedFd copy);
 
   // Looks again at those that were closed since.
   [[nodiscard]] Result<void> look_again();
@@ -79,6 +81,7 @@ class BigFiles {
   [[nodiscard]] Result<std::optional<std::string>> hash(const Sent& sent);
   [[nodiscard]] Result<void> hand_out(Sent& sent);
   [[nodiscard]] Result<void> settle(Sent sent);
+  [[nodiscard]] Result<void> make_room(bool for_copy);
   void lose(const Sent& sent, const Handling& handling);
   [[nodiscard]] std::string name(const ScanEntry& found);
 
@@ -90,6 +93,7 @@ class BigFiles {
   std::vector<IndexItem>& index_;
   std::set<std::string> names_;
   std::deque<Sent> sent_;
+  std::deque<uint64_t> copies_;  // sent and not seen closed
   History::Corrections corrections_;
 };
 

@@ -35,6 +35,15 @@ Result<Content> Content::open(ScanEntry& found, Labels labels) {
   return content;
 }
 
+Result<Content> Content::of_copy(BorrowedFd copy) {
+  auto opened = reopen_readonly(copy);
+  if (!opened) return failure(opened.error());
+  Content content(Labels::kKeep);
+  content.file_ = std::move(*opened);
+  content.copy_ = true;
+  return content;
+}
+
 Result<void> Content::reopen(ScanEntry& found) {
   auto again = reopen_readonly(file_.borrow());
   if (!again) return failure(again.error());
@@ -53,6 +62,7 @@ Result<void> Content::look(ScanEntry& found) {
 }
 
 bool Content::is_unchanged() const {
+  if (copy_) return true;
   if (second_look_hook) second_look_hook(file_.borrow());
   struct stat now{};
   if (::fstat(file_.get(), &now) != 0) return false;

@@ -24,6 +24,9 @@ class Content {
   // errno says why it cannot be read; is_gone() of it: no such file is there any more.
   [[nodiscard]] static Result<Content> open(ScanEntry& found, Labels labels);
 
+  // The same for a copy of the file that is nobody else's, and what `found` says of it stays.
+  [[nodiscard]] static Result<Content> of_copy(BorrowedFd copy);
+
   // Opens the same file again, wherever it is now, at its begin.
   [[nodiscard]] Result<void> reopen(ScanEntry& found);
 
@@ -35,14 +38,17 @@ class Content {
   [[nodiscard]] bool is_unchanged() const;
   [[nodiscard]] bool is_young() const { return young_; }
 
+  // Sets what `found` says to how it is now: nothing before counts.
+  [[nodiscard]] Result<void> look(ScanEntry& found);
+
  private:
   explicit Content(Labels labels) : labels_(labels) {}
-  [[nodiscard]] Result<void> look(ScanEntry& found);
 
   UniqueFd file_;
   struct stat status_{};
   bool young_ = false;
   Labels labels_;
+  bool copy_ = false;
 };
 
 [[nodiscard]] bool is_gone(int sys_errno);

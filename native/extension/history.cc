@@ -32,15 +32,19 @@ bool has_attributes(const ScanEntry& found) {
 }
 
 // Whether the file still has the content of that hash; no, where it cannot be told.
-Result<bool> has_content(const ScanEntry& found, const std::string& hash, FileHasher& hasher) {
+Result<bool> has_content(const ScanEntry& found, BorrowedFd copy, const std::string& hash,
+                         FileHasher& hasher) {
   if (!hash.starts_with("xxh3:")) return false;
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  const UniqueFd file(
-      retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
-  if (!file.is_open()) return false;
-  const auto holes = holes_of(file.borrow(), found.size, found.blocks);
+  UniqueFd file;
+  if (!copy.is_open()) {
+    file.reset(retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
+    if (!file.is_open()) return false;
+    copy = file.borrow();
+  }
+  const auto holes = holes_of(copy, found.size, found.blocks);
   if (!holes) return false;
-  auto now = hasher.hash(file.borrow(), found.size, *holes, found.path);
+  auto now = hasher.hash(copy, found.size, *holes, found.path);
   return now && *now == hash;
 }
 
@@ -103,7 +107,7 @@ Result<void> History::keep(const std::string& path,
 }
 
 Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEntry& found,
-                            FileHasher& hasher) {
+                            BorrowedFd copy, FileHasher& hasher) {
   if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
   const Change change = change_of(old, found);
   if (change == Change::kUnchanged) return true;
@@ -113,7 +117,8 @@ Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEnt
       if (is_all_in_its_row(found)) return true;
       [[fallthrough]];
     case Change::kRehash:
-      return S_ISREG(found.mode) ? has_content(found, old->hash, hasher) : Result<bool>(false);
+      return S_ISREG(found.mode) ? has_content(found, copy, old->hash, hasher)
+                                 : Result<bool>(false);
     default:
       return false;
   }

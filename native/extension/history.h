@@ -35,9 +35,11 @@ class History {
   [[nodiscard]] Result<std::optional<ManifestRow>> match(const std::string& path);
 
   // True when an earlier backup has what `found` is: then its row alone is kept. `old` is what
-  // match() gave for it. Reads the file where only its content can tell.
+  // match() gave for it. Reads the file, or its `copy` if there is
+  // one, where only the content can tell.
   [[nodiscard]] static Result<bool> holds(const std::optional<ManifestRow>& old,
-                                          const ScanEntry& found, FileHasher& hasher);
+                                          const ScanEntry& found, BorrowedFd copy,
+                                          FileHasher& hasher);
 
   // Keeps the rows that `path` and what is below it had in the last backup, but those that `keeps`
   // denies. Instead of match(), where the walk could not look at the entry.

@@ -14,9 +14,9 @@ Result<Handling> handling_of(const Error& error) {
   return handling;
 }
 
-Result<Handling> SmallFiles::pack(ScanEntry& found) {
+Result<Handling> SmallFiles::pack(ScanEntry& found, BorrowedFd copy) {
   for (int reading = 0; reading < kMostReadings; ++reading) {
-    auto content = Content::open(found, labels_);
+    auto content = copy.is_open() ? Content::of_copy(copy) : Content::open(found, labels_);
     if (!content) return handling_of(content.error());
     Handling handling;
     handling.grew = found.size > limit_;

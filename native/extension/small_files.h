@@ -32,8 +32,8 @@ class SmallFiles {
       : limit_(limit), labels_(labels), parts_(parts), hasher_(hasher), work_(work) {}
 
   // Packs the file that is being visited, and sets what `found` says to how it was then. One that
-  // changes while it is read is read again.
-  [[nodiscard]] Result<Handling> pack(ScanEntry& found);
+  // changes while it is read is read again. With a `copy` that is read, and `found` stays.
+  [[nodiscard]] Result<Handling> pack(ScanEntry& found, BorrowedFd copy);
 
  private:
   [[nodiscard]] Result<bool> try_to_pack(const ScanEntry& found, const Content& content,
