@@ -25,9 +25,8 @@ import org.jspecify.annotations.Nullable;
 /** Writes what one backup session delivers into the store. Its callbacks come one at a time. */
 final class BackupRun implements GeneralCallbacks {
   private final BackupService service;
-  private final Path store;
   private final ObjectNode capabilities;
-  private final Map<String, Contents> bases;
+  private final Map<String, Start> starts;
   private final BackupOptions options;
   private final Progress progress;
   private final Map<String, @Nullable BundleResult> results = new LinkedHashMap<>();
@@ -37,39 +36,35 @@ final class BackupRun implements GeneralCallbacks {
 
   BackupRun(
       BackupService service,
-      Path store,
       ObjectNode capabilities,
-      Map<String, Contents> bases,
+      Map<String, Start> starts,
       BackupOptions options,
       Progress progress) {
     this.service = service;
-    this.store = store;
     this.capabilities = capabilities;
-    this.bases = bases;
+    this.starts = starts;
     this.options = options;
     this.progress = progress;
   }
 
   /**
    * Backs up the bundles in one session; gives a result for each. What has not ended when the
-   * session breaks fails by that, and its files are removed.
+   * session breaks fails by that, and its files are left for the next run.
    *
    * @throws BackupException when the service refused the session
    */
-  List<BundleResult> backUp(List<String> bundles) throws IOException {
-    bundles.forEach(bundle -> results.put(bundle, null));
+  List<BundleResult> backUp() throws IOException {
+    starts.keySet().forEach(bundle -> results.put(bundle, null));
     Failure broken = new Failure(ErrorCode.IPC.code(), "The bundle was not heard of");
     try (IncrementalBackupSession session = new IncrementalBackupSession(service, this)) {
-      append(session, bundles);
+      append(session);
       try {
         Await.value(ended);
       } catch (BackupException e) {
         broken = Failure.of(e);
       }
     }
-    for (Incoming incoming : running.values()) {
-      incoming.discard();
-    }
+    running.values().forEach(this::leave);
     List<BundleResult> list = new ArrayList<>();
     for (Map.Entry<String, @Nullable BundleResult> result : results.entrySet()) {
       BundleResult known = result.getValue();
@@ -78,22 +73,21 @@ final class BackupRun implements GeneralCallbacks {
     return list;
   }
 
-  private void append(IncrementalBackupSession session, List<String> bundles) throws IOException {
+  private void append(IncrementalBackupSession session) throws IOException {
     List<IncrementalBackupData> data = new ArrayList<>();
     List<Fd> manifests = new ArrayList<>();
     try {
-      for (String bundle : bundles) {
-        IncrementalBackupData.Builder builder = IncrementalBackupData.builder(bundle);
-        Contents base = bases.get(bundle);
-        Path manifest = base == null ? null : base.manifest();
-        if (base != null && manifest != null) {
+      for (Map.Entry<String, Start> start : starts.entrySet()) {
+        IncrementalBackupData.Builder builder = IncrementalBackupData.builder(start.getKey());
+        Path manifest = start.getValue().manifest();
+        if (manifest != null) {
           Fd fd = Fd.open(manifest, StandardOpenOption.READ);
           manifests.add(fd);
-          builder.manifestFd(fd).lastIncrementalTime(base.started().getEpochSecond());
+          builder.manifestFd(fd).lastIncrementalTime(start.getValue().since());
         }
         data.add(builder.build());
       }
-      List<String> infos = Collections.nCopies(bundles.size(), options.info());
+      List<String> infos = Collections.nCopies(data.size(), options.info());
       Await.value(session.appendBundles(data, infos));
     } finally {
       manifests.forEach(Fd::close);
@@ -110,15 +104,16 @@ final class BackupRun implements GeneralCallbacks {
       finish(failed(bundle, Failure.of(error)));
       return;
     }
-    if (!results.containsKey(bundle)) {
+    Start start = starts.get(bundle);
+    if (start == null) {
       return;
     }
     try {
-      running.put(bundle, Incoming.begin(bundle, store.resolve(bundle), bases.get(bundle)));
+      running.put(bundle, Incoming.begin(bundle, start));
       setPace(bundle);
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
     } catch (IOException e) {
-      String what = "No snapshot could be begun in \"" + store.resolve(bundle) + "\"";
+      String what = "No snapshot could be begun in \"" + start.home() + "\"";
       finish(failed(bundle, Failure.of(what, e)));
     }
   }
@@ -169,7 +164,7 @@ final class BackupRun implements GeneralCallbacks {
       failure = Failure.of(error);
     }
     if (!published) {
-      discard(incoming);
+      leave(incoming);
     }
     finish(
         new BundleResult(
@@ -222,11 +217,14 @@ final class BackupRun implements GeneralCallbacks {
     return sums.details().isEmpty() ? List.of(Failure.of(error).message()) : sums.details();
   }
 
-  private void discard(Incoming incoming) {
+  /** What has come stays for the next run, unless this side is to blame. */
+  private void leave(Incoming incoming) {
     try {
-      incoming.discard();
+      if (incoming.failure() != null || incoming.count() == 0) {
+        incoming.discard();
+      }
     } catch (IOException e) {
-      // The next run of the store removes it; the bundle's own failure matters more.
+      // The bundle's next run removes it; the bundle's own failure matters more.
       incoming.fail(Failure.of("An unfinished snapshot could not be removed", e));
     }
   }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
@@ -11,6 +12,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** What the store does with directories as a whole. */
 final class Directories {
@@ -28,10 +30,35 @@ final class Directories {
         .toList();
   }
 
+  /** The newest of the snapshots in a bundle's directory, or null. */
+  static @Nullable Path newest(Path home) throws IOException {
+    List<Path> found = snapshots(home);
+    return found.isEmpty() ? null : found.get(found.size() - 1);
+  }
+
+  /** The entries of a directory whose names begin so, sorted; none where there is no directory. */
+  static List<Path> startingWith(Path home, String prefix) throws IOException {
+    if (!Files.isDirectory(home, LinkOption.NOFOLLOW_LINKS)) {
+      return List.of();
+    }
+    return entries(home).stream()
+        .filter(entry -> entry.getFileName().toString().startsWith(prefix))
+        .toList();
+  }
+
   /** The entries of a directory, sorted by name. */
   static List<Path> entries(Path directory) throws IOException {
     try (Stream<Path> found = Files.list(directory)) {
       return found.sorted().toList();
+    }
+  }
+
+  /** Removes what is at a path, with all in it. */
+  static void removeAny(Path path) throws IOException {
+    if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
+      remove(path);
+    } else {
+      Files.deleteIfExists(path);
     }
   }
 

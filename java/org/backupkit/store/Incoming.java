@@ -12,7 +12,9 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -30,41 +32,49 @@ final class Incoming {
   static final String PREFIX = ".incoming-";
   static final DateTimeFormatter ID =
       DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss.SSS'Z'").withZone(ZoneOffset.UTC);
+  private static final int PART_MODE = 0100600;
   private static final Pattern URI = Pattern.compile("[0-9A-Za-z_.]{1,255}");
   private static final Set<String> OURS = Set.of(Description.FILE, Description.MANIFEST);
 
   private final String bundle;
-  private final Path home;
-  private final @Nullable Contents base;
+  private final Start start;
   private final Instant started;
   private final Path directory;
   private final Map<String, Long> files = new LinkedHashMap<>();
   private @Nullable Failure failure;
 
-  private Incoming(
-      String bundle, Path home, @Nullable Contents base, Instant started, Path directory) {
+  private Incoming(String bundle, Start start, Instant started, Path directory) {
     this.bundle = bundle;
-    this.home = home;
-    this.base = base;
+    this.start = start;
     this.started = started;
     this.directory = directory;
   }
 
-  /**
-   * Begins a snapshot of the bundle whose snapshots are in {@code home}; {@code base} is the one
-   * that the service compares with.
-   */
-  static Incoming begin(String bundle, Path home, @Nullable Contents base) throws IOException {
+  /** Begins a snapshot of the bundle, with what an interrupted run has left. */
+  static Incoming begin(String bundle, Start start) throws IOException {
+    Path home = start.home();
     if (!Files.isDirectory(home)) {
       Files.createDirectories(home);
       Directories.sync(home.getParent());
     }
-    Instant started = Instant.ofEpochMilli(System.currentTimeMillis());
-    while (Files.exists(home.resolve(ID.format(started)))) {
-      started = started.plusMillis(1);
+    Instant started = start.next();
+    Path directory = home.resolve(PREFIX + ID.format(started));
+    Leftover leftover = start.leftover();
+    if (leftover == null) {
+      Files.createDirectory(directory);
+    } else if (!leftover.directory().equals(directory)) {
+      Files.move(leftover.directory(), directory, StandardCopyOption.ATOMIC_MOVE);
     }
-    Path directory = Files.createDirectory(home.resolve(PREFIX + ID.format(started)));
-    return new Incoming(bundle, home, base, started, directory);
+    Files.createDirectories(directory.resolve(Leftover.ROWS));
+    Files.createDirectories(directory.resolve(Leftover.HASHES));
+    Files.deleteIfExists(directory.resolve(Description.MANIFEST));
+    return new Incoming(bundle, start, started, directory);
+  }
+
+  /** When the snapshot of that directory began, finished or not. */
+  static Instant started(Path directory) {
+    String name = directory.getFileName().toString();
+    return ID.parse(name.replace(PREFIX, ""), Instant::from);
   }
 
   String id() {
@@ -106,15 +116,91 @@ final class Incoming {
     }
     Path target = directory.resolve(uri);
     try {
-      files.put(uri, file.fd().copyTo(target));
       Fd manifest = file.manifestFd();
-      if (uri.equals(Description.INDEX) && manifest != null) {
-        target = directory.resolve(Description.MANIFEST);
-        manifest.copyTo(target);
+      if (uri.equals(Description.INDEX)) {
+        files.put(uri, file.fd().copyTo(target));
+        if (manifest != null) {
+          manifest.copyTo(directory.resolve(Description.MANIFEST));
+        }
+        return;
+      }
+      Path rows = directory.resolve(Leftover.ROWS).resolve(uri);
+      if (manifest != null) {
+        manifest.copyTo(rows);
+      }
+      if (Leftover.isPart(uri)) {
+        files.put(uri, file.fd().copyTo(target));
+        Files.writeString(directory.resolve(Leftover.HASHES).resolve(uri), Hashes.of(target));
+      } else if (!reuse(rows, target)) {
+        files.put(uri, file.fd().copyTo(target));
       }
     } catch (IOException e) {
       fail(Failure.of("\"" + target + "\" could not be written", e));
     }
+  }
+
+  /** Puts what an interrupted run has left of that big file in its place, if it is there. */
+  private boolean reuse(Path rows, Path target) throws IOException {
+    Leftover leftover = start.leftover();
+    if (leftover == null || !Files.exists(rows)) {
+      return false;
+    }
+    for (Manifest.Row row : Manifest.read(rows).values()) {
+      String left = leftover.takeBigFile(row);
+      if (left != null) {
+        Files.move(directory.resolve(left), target, StandardCopyOption.ATOMIC_MOVE);
+        files.put(target.getFileName().toString(), row.size());
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Takes over the parts that an interrupted run has left and the manifest names, and removes all
+   * that is not the snapshot's.
+   */
+  private void settle() throws IOException {
+    Leftover leftover = start.leftover();
+    ArrayNode index = Json.array();
+    if (leftover != null) {
+      Set<String> needed = Contents.neededBy(directory.resolve(Description.MANIFEST)).keySet();
+      for (Map.Entry<String, Leftover.Part> part : leftover.parts().entrySet()) {
+        if (needed.contains(part.getKey()) && !files.containsKey(part.getKey())) {
+          files.put(part.getKey(), part.getValue().size());
+          index.add(item(part.getKey(), part.getValue()));
+        }
+      }
+    }
+    Path file = directory.resolve(Description.INDEX);
+    boolean takenOver = !index.isEmpty();
+    index.addAll(Json.readArray(file));
+    if (takenOver) {
+      Files.write(file, Json.bytes(index));
+      files.put(Description.INDEX, Files.size(file));
+    }
+    Set<String> listed = new HashSet<>(Set.of(Description.INDEX));
+    index.forEach(item -> listed.add(item.path("fileName").asText()));
+    files.keySet().retainAll(listed); // what was unstable has come and is in no index
+    for (Path entry : Directories.entries(directory)) {
+      String name = entry.getFileName().toString();
+      if (!files.containsKey(name) && !name.equals(Description.MANIFEST)) {
+        Directories.removeAny(entry);
+      }
+    }
+  }
+
+  /** A part's item of the index, as the service writes it. */
+  private static ObjectNode item(String name, Leftover.Part part) {
+    ObjectNode item = Json.object().put("fileName", name);
+    ObjectNode information = item.putObject("information").put("path", name);
+    ObjectNode stat = information.putObject("stat").put("st_size", part.size());
+    stat.put("st_mode", PART_MODE);
+    for (String time : List.of("st_atim", "st_mtim")) {
+      stat.putObject(time).put("tv_sec", 0).put("tv_nsec", 0);
+    }
+    item.put("isUserTar", false).put("isBigFile", false).put("size", part.size());
+    return item.put("hash", part.hash()).put("entries", part.rows().size());
   }
 
   /** Makes the snapshot one that is there, durably, or fails and leaves nothing to be seen. */
@@ -123,16 +209,18 @@ final class Incoming {
     if (!files.containsKey(Description.INDEX) || !Files.exists(manifest)) {
       throw new IOException("The backup of \"" + bundle + "\" came without index or manifest");
     }
+    settle();
     Description.write(directory, describe(capabilities, partial, totals));
     try (Fd handle = Fd.open(directory, StandardOpenOption.READ)) {
       Bridge.syncFileSystem(handle.number());
     }
-    Files.move(directory, home.resolve(id()), StandardCopyOption.ATOMIC_MOVE);
-    Directories.sync(home);
+    Files.move(directory, start.home().resolve(id()), StandardCopyOption.ATOMIC_MOVE);
+    Directories.sync(start.home());
   }
 
   private ObjectNode describe(ObjectNode capabilities, boolean partial, Json.Totals totals)
       throws IOException {
+    Contents base = start.base();
     boolean incremental = base != null && totals.whyFull().isEmpty();
     ObjectNode description = Json.object();
     description.put("format", Description.FORMAT).put("bundle", bundle).put("id", id());
@@ -160,6 +248,7 @@ final class Incoming {
 
   /** The earlier snapshots that hold files of the manifest, the oldest first. */
   private Set<String> needs() throws IOException {
+    Contents base = start.base();
     Set<String> ids = new TreeSet<>();
     for (String name : Contents.neededBy(directory.resolve(Description.MANIFEST)).keySet()) {
       Path earlier = base == null ? null : base.file(name);
@@ -189,14 +278,12 @@ final class Incoming {
         item.put("hash", Hashes.of(directory.resolve(name)));
       } else {
         JsonNode known = indexed.remove(name);
-        item.put("hash", known == null ? "" : known.path("hash").asText());
         if (known == null || known.path("size").asLong() != file.getValue()) {
-          String path =
-              known == null ? "" : " (\"" + known.at("/information/path").asText() + "\")";
+          String path = known == null ? "" : known.at("/information/path").asText();
           throw new BackupException(
-              ErrorCode.PACK_FAILED,
-              "\"" + name + "\"" + path + " changed while it was copied, or is not in the index");
+              ErrorCode.PACK_FAILED, "\"" + path + "\" changed while it was copied: " + name);
         }
+        item.put("hash", known.path("hash").asText());
       }
     }
     Path manifest = directory.resolve(Description.MANIFEST);

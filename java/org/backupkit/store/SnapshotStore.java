@@ -66,7 +66,8 @@ public final class SnapshotStore {
 
   /**
    * Backs up what has changed since each bundle's newest snapshot; wholly where there is none, or
-   * none that can be built on. Blocks until every one has ended.
+   * none that can be built on. What an interrupted run of a bundle has brought, and is still as it
+   * was, does not come again. Blocks until every one has ended.
    *
    * @param service the service that knows them
    * @param bundles their names
@@ -144,11 +145,11 @@ public final class SnapshotStore {
       throws IOException {
     Map<String, String> newest = new LinkedHashMap<>();
     for (String bundle : distinct(bundles)) {
-      List<Path> found = Directories.snapshots(directory.resolve(bundle));
-      if (found.isEmpty()) {
+      Path found = Directories.newest(directory.resolve(bundle));
+      if (found == null) {
         throw notThere("snapshot", bundle);
       }
-      newest.put(bundle, found.get(found.size() - 1).getFileName().toString());
+      newest.put(bundle, found.getFileName().toString());
     }
     return restore(service, newest, RestoreOptions.defaults(), progress);
   }
@@ -272,28 +273,14 @@ public final class SnapshotStore {
     }
     try (StoreLock lock = StoreLock.take(directory)) {
       lock.sweep();
-      Map<String, Contents> bases = full ? Map.of() : bases(names);
-      ObjectNode capabilities = Capabilities.ask(service);
-      BackupRun run = new BackupRun(service, directory, capabilities, bases, options, progress);
-      return new BackupReport(run.backUp(names), since(start));
-    }
-  }
-
-  /** What can be built on, by bundle: the newest snapshot, unless it lacks something. */
-  private Map<String, Contents> bases(List<String> bundles) throws IOException {
-    Map<String, Contents> bases = new HashMap<>();
-    for (String bundle : bundles) {
-      List<Path> found = Directories.snapshots(directory.resolve(bundle));
-      try {
-        Contents newest = found.isEmpty() ? null : Contents.of(found.get(found.size() - 1));
-        if (newest != null && newest.manifest() != null) {
-          bases.put(bundle, newest);
-        }
-      } catch (IOException e) {
-        // Nothing is built on what is damaged: a new chain begins. verify() names the damage.
+      Map<String, Start> starts = new LinkedHashMap<>();
+      for (String name : names) {
+        starts.put(name, Start.find(directory.resolve(name), full));
       }
+      ObjectNode capabilities = Capabilities.ask(service);
+      BackupRun run = new BackupRun(service, capabilities, starts, options, progress);
+      return new BackupReport(run.backUp(), since(start));
     }
-    return bases;
   }
 
   /** One session's worth of a restore; only the first one's refusal is an exception. */

@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.backupkit.BackupException;
@@ -52,16 +50,11 @@ final class StoreLock implements AutoCloseable {
     return new StoreLock(store, channel);
   }
 
-  /** Removes what a dead run left. */
+  /** Removes what a dead prune left; what a dead backup left is the next one's of that bundle. */
   void sweep() throws IOException {
     for (Path home : Directories.entries(store)) {
-      if (Files.isDirectory(home, LinkOption.NOFOLLOW_LINKS)) {
-        for (Path entry : Directories.entries(home)) {
-          String name = entry.getFileName().toString();
-          if (name.startsWith(Incoming.PREFIX) || name.startsWith(Pruning.PREFIX)) {
-            Directories.remove(entry);
-          }
-        }
+      for (Path entry : Directories.startingWith(home, Pruning.PREFIX)) {
+        Directories.remove(entry);
       }
     }
   }

@@ -1,0 +1,92 @@
+package org.backupkit.store;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.TreeMap;
+import org.backupkit.store.Manifest.Row;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What one bundle's backup begins with.
+ *
+ * @param home the directory of the bundle's snapshots
+ * @param base the snapshot to build on
+ * @param leftover what an interrupted run has brought already
+ */
+record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
+  /** Finds both; {@code full}: nothing is built on. What is left and of no use is removed. */
+  static Start find(Path home, boolean full) throws IOException {
+    return new Start(home, full ? null : base(home), leftover(home));
+  }
+
+  private static @Nullable Contents base(Path home) throws IOException {
+    Path newest = Directories.newest(home);
+    try {
+      Contents contents = newest == null ? null : Contents.of(newest);
+      return contents == null || contents.manifest() == null ? null : contents;
+    } catch (IOException e) {
+      // Nothing is built on what is damaged: a new chain begins. verify() names the damage.
+      return null;
+    }
+  }
+
+  private static @Nullable Leftover leftover(Path home) throws IOException {
+    Leftover found = null;
+    for (Path directory : Directories.startingWith(home, Incoming.PREFIX)) {
+      if (found != null) {
+        Directories.remove(found.directory());
+      }
+      found = Leftover.of(directory);
+      if (found == null) {
+        Directories.remove(directory);
+      }
+    }
+    return found;
+  }
+
+  /**
+   * The manifest of all that need not come again; null when everything must. It may be written for
+   * this, next to what is left.
+   */
+  @Nullable Path manifest() throws IOException {
+    Path known = base == null ? null : base.manifest();
+    if (leftover == null || leftover.parts().isEmpty()) {
+      return known;
+    }
+    TreeMap<String, Row> merged = new TreeMap<>();
+    if (known != null) {
+      put(merged, Manifest.read(known).values());
+    }
+    leftover.parts().values().forEach(part -> put(merged, part.rows().values()));
+    Path written = leftover.directory().resolve(Description.MANIFEST);
+    Manifest.write(written, merged.values());
+    return written;
+  }
+
+  private static void put(TreeMap<String, Row> merged, Collection<Row> rows) {
+    rows.forEach(row -> merged.put(row.walkKey(), row));
+  }
+
+  /** Since when changes count, in seconds since 1970; 0 for a base of a chain. */
+  long since() {
+    if (base != null) {
+      return base.started().getEpochSecond();
+    }
+    return leftover == null || leftover.parts().isEmpty()
+        ? 0
+        : Incoming.started(leftover.directory()).getEpochSecond();
+  }
+
+  /** When the next snapshot begins: now, but after every other, whatever the clock says. */
+  Instant next() throws IOException {
+    Instant now = Instant.ofEpochMilli(System.currentTimeMillis());
+    Path newest = Directories.newest(home);
+    if (newest == null) {
+      return now;
+    }
+    Instant after = Incoming.started(newest).plusMillis(1);
+    return now.isBefore(after) ? after : now;
+  }
+}
