@@ -53,8 +53,8 @@ std::string described(const Entry& entry, TarReader& reader) {
   std::string text = numbers.data() + encoded(entry.path);
   if (!entry.link_target.empty()) text += " -> " + encoded(entry.link_target);
   if (entry.device_major != 0) {
-    text += " device=" + std::to_string(entry.device_major) + "," +
-            std::to_string(entry.device_minor);
+    text +=
+        " device=" + std::to_string(entry.device_major) + "," + std::to_string(entry.device_minor);
   }
   if (entry.type == EntryType::kFile) {
     const UniqueFd out = memory();
@@ -134,10 +134,10 @@ void expect_an_answer(BorrowedFd in, uint64_t size, BorrowedFd out) {
   }
 }
 
-// Of the first bytes, that is: behind them is no header of another kind.
+// Of the first bytes, which are all of a plain archive: the sum of it all takes minutes.
 TEST_P(TarGolden, every_truncation_and_flip_is_an_error_or_an_answer) {
   const std::string bytes = bytes_of(path(".tar"));
-  const size_t size = std::min<size_t>(bytes.size(), 8192);
+  const size_t size = std::min<size_t>(bytes.size(), 4608);
   const UniqueFd in = memory(bytes.substr(0, size));
   const UniqueFd out = memory();
   for (size_t at = 0; at < size; ++at) {
