@@ -9,6 +9,7 @@ import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
 import org.backupkit.internal.ListWriter;
+import org.backupkit.internal.Replies;
 import org.backupkit.internal.SerialExecutor;
 
 /**
@@ -81,7 +82,7 @@ public final class BackupService implements AutoCloseable {
    * @return the capability file, which the caller closes; fails with a {@link BackupException}
    */
   public CompletableFuture<FileData> getLocalCapabilities() {
-    return Connection.forCaller(capabilities(EVERY_BUNDLE), FileData::close);
+    return Replies.forCaller(capabilities(EVERY_BUNDLE), FileData::close);
   }
 
   /**
@@ -105,7 +106,7 @@ public final class BackupService implements AutoCloseable {
   public CompletableFuture<FileData> getLocalCapabilities(List<IncrementalBackupTime> dataList) {
     try {
       List<IncrementalBackupTime> times = BundleItems.times(dataList);
-      return Connection.forCaller(capabilities(ListWriter.times(times)), FileData::close);
+      return Replies.forCaller(capabilities(ListWriter.times(times)), FileData::close);
     } catch (BackupException e) {
       return CompletableFuture.failedFuture(e);
     }

@@ -13,6 +13,7 @@ import org.backupkit.internal.Bridge;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
 import org.backupkit.internal.ListWriter;
+import org.backupkit.internal.Replies;
 import org.backupkit.internal.SerialExecutor;
 import org.jspecify.annotations.Nullable;
 
@@ -58,12 +59,12 @@ final class Session implements Connection.Sink {
     try {
       connection.openSession(kind, this).join();
     } catch (CompletionException e) {
-      throw Connection.failure(e);
+      throw Replies.failure(e);
     }
   }
 
   CompletableFuture<Void> call(Request request) {
-    return Connection.forCaller(send(request), nothing -> {});
+    return Replies.forCaller(send(request), nothing -> {});
   }
 
   void call(Request request, AsyncCallback<Void> callback) {
@@ -85,7 +86,7 @@ final class Session implements Connection.Sink {
       }
       return reply.whenComplete(
           (value, error) -> {
-            if (error != null && Connection.failure(error).error() != ErrorCode.NOT_PERMITTED) {
+            if (error != null && Replies.failure(error).error() != ErrorCode.NOT_PERMITTED) {
               appended.set(false); // nothing has begun
             }
           });
@@ -165,7 +166,7 @@ final class Session implements Connection.Sink {
   }
 
   CompletableFuture<Void> release() {
-    return Connection.forCaller(released().thenApply(reply -> null), nothing -> {});
+    return Replies.forCaller(released().thenApply(reply -> null), nothing -> {});
   }
 
   void close() {
@@ -203,7 +204,7 @@ final class Session implements Connection.Sink {
     reply.whenComplete(
         (value, error) ->
             executor.execute(
-                () -> callback.done(error == null ? null : Connection.failure(error), value)));
+                () -> callback.done(error == null ? null : Replies.failure(error), value)));
   }
 
   static BackupException notPermitted(String why) {
@@ -212,7 +213,7 @@ final class Session implements Connection.Sink {
   }
 
   private <T> CompletableFuture<T> text(Request request, Function<String, T> value) {
-    return Connection.forCaller(
+    return Replies.forCaller(
         reply(request).thenApply(reply -> value.apply(reply.value())), nothing -> {});
   }
 
@@ -263,7 +264,7 @@ final class Session implements Connection.Sink {
               if (error == null || connection.isClosed()) {
                 mine.complete(nothingLeft);
               } else {
-                mine.completeExceptionally(Connection.failure(error));
+                mine.completeExceptionally(Replies.failure(error));
               }
             });
     return mine;

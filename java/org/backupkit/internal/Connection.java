@@ -7,13 +7,9 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import org.backupkit.BackupException;
-import org.backupkit.ErrorCode;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,9 +41,6 @@ public final class Connection {
 
   private static final int TAKEN = 0;
   private static final int CLOSED = 1;
-  // Where futures of callers complete: what they hang on those may block, so each has a thread.
-  private static final ExecutorService REPLIES =
-      Executors.newCachedThreadPool(task -> SerialExecutor.daemon(task, "backupkit-reply"));
 
   private final NativeHandle client;
   private final int servicePid;
@@ -328,30 +321,6 @@ public final class Connection {
   }
 
   /**
-   * Turns a reply into what a caller gets: completed on a thread that may be blocked.
-   *
-   * @param <T> what the caller gets
-   * @param reply the reply
-   * @param undo called with a result that the caller no longer wants
-   * @return the caller's future
-   */
-  public static <T extends @Nullable Object> CompletableFuture<T> forCaller(
-      CompletableFuture<T> reply, Consumer<T> undo) {
-    CompletableFuture<T> result = new CompletableFuture<>();
-    reply.whenComplete(
-        (value, error) ->
-            REPLIES.execute(
-                () -> {
-                  if (error != null) {
-                    result.completeExceptionally(failure(error));
-                  } else if (!result.complete(value)) {
-                    undo.accept(value);
-                  }
-                }));
-    return result;
-  }
-
-  /**
    * Waits for a reply.
    *
    * @param reply the reply
@@ -367,27 +336,8 @@ public final class Connection {
     try {
       return reply.join();
     } catch (CompletionException e) {
-      throw failure(e);
+      throw Replies.failure(e);
     }
-  }
-
-  /**
-   * The failure in a future's outcome.
-   *
-   * @param error as a future gives it
-   * @return the failure itself
-   */
-  public static BackupException failure(Throwable error) {
-    Throwable cause = error;
-    while (cause instanceof CompletionException && cause.getCause() != null) {
-      cause = cause.getCause();
-    }
-    if (cause instanceof BackupException known) {
-      return known;
-    }
-    BackupException unknown = new BackupException(ErrorCode.UNKNOWN, String.valueOf(cause));
-    unknown.initCause(cause);
-    return unknown;
   }
 
   /**

@@ -1,0 +1,62 @@
+package org.backupkit.internal;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.Consumer;
+import org.backupkit.BackupException;
+import org.backupkit.ErrorCode;
+import org.jspecify.annotations.Nullable;
+
+/** What becomes of the service's replies on their way to callers. Thread-safe. */
+public final class Replies {
+  // Where futures of callers complete: what they hang on those may block, so each has a thread.
+  private static final ExecutorService THREADS =
+      Executors.newCachedThreadPool(task -> SerialExecutor.daemon(task, "backupkit-reply"));
+
+  private Replies() {}
+
+  /**
+   * Turns a reply into what a caller gets: completed on a thread that may be blocked.
+   *
+   * @param <T> what the caller gets
+   * @param reply the reply
+   * @param undo called with a result that the caller no longer wants
+   * @return the caller's future
+   */
+  public static <T extends @Nullable Object> CompletableFuture<T> forCaller(
+      CompletableFuture<T> reply, Consumer<T> undo) {
+    CompletableFuture<T> result = new CompletableFuture<>();
+    reply.whenComplete(
+        (value, error) ->
+            THREADS.execute(
+                () -> {
+                  if (error != null) {
+                    result.completeExceptionally(failure(error));
+                  } else if (!result.complete(value)) {
+                    undo.accept(value);
+                  }
+                }));
+    return result;
+  }
+
+  /**
+   * The failure in a future's outcome.
+   *
+   * @param error as a future gives it
+   * @return the failure itself
+   */
+  public static BackupException failure(Throwable error) {
+    Throwable cause = error;
+    while (cause instanceof CompletionException && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    if (cause instanceof BackupException known) {
+      return known;
+    }
+    BackupException unknown = new BackupException(ErrorCode.UNKNOWN, String.valueOf(cause));
+    unknown.initCause(cause);
+    return unknown;
+  }
+}
