@@ -9,6 +9,7 @@ import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.backupkit.BackupService;
 import org.backupkit.store.RestoreOptions;
+import org.backupkit.store.RestorePlan;
 import org.backupkit.store.RestoreReport;
 import org.backupkit.store.Snapshot;
 import org.backupkit.store.SnapshotStore;
@@ -40,6 +41,11 @@ final class RestoreCommand implements Callable<Integer> {
       description = "Remove what the snapshot lacks, so far as a backup would have taken it.")
   private boolean mirror;
 
+  @Option(
+      names = "--dry-run",
+      description = "Say what would be done if all is as in the newest snapshot; asks no service.")
+  private boolean dry;
+
   @Option(names = "--json", description = "Print one JSON object per line.")
   private boolean json;
 
@@ -60,10 +66,34 @@ final class RestoreCommand implements Callable<Integer> {
     }
     RestoreOptions options =
         mirror ? new RestoreOptions(RestoreOptions.Mode.MIRROR) : RestoreOptions.defaults();
+    if (dry) {
+      source.planRestore(ids(source, names), options).forEach(this::print);
+      return 0;
+    }
     try (BackupService service = connection.open()) {
       RestoreReport report = source.restore(service, ids(source, names), options, output);
       return output.summary("Restored", report.bundles(), report.elapsed());
     }
+  }
+
+  private void print(RestorePlan plan) {
+    if (json) {
+      System.out.println(CapabilityFile.MAPPER.valueToTree(plan).toString());
+      return;
+    }
+    plan.written().forEach(path -> System.out.println("new       " + path));
+    plan.replaced().forEach(path -> System.out.println("replaced  " + path));
+    plan.removed().forEach(path -> System.out.println("removed   " + path));
+    System.out.printf(
+        "%s: snapshot %s, %d entries, %d files to hand over, %s; %s%n",
+        plan.bundle(),
+        plan.snapshot(),
+        plan.entries(),
+        plan.files(),
+        Output.size(plan.bytes()),
+        plan.comparedWith().isEmpty()
+            ? "it cannot be compared"
+            : "compared with snapshot " + plan.comparedWith() + ", not with the device");
   }
 
   /** The chosen snapshot of each bundle, or its newest. */

@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import org.backupkit.store.Description.Item;
@@ -96,6 +97,11 @@ final class Contents {
     return files.get(name);
   }
 
+  /** Where one of the names() is. */
+  Path path(String name) {
+    return Objects.requireNonNull(files.get(name));
+  }
+
   /** The index of all of it. */
   byte[] index() {
     return Json.bytes(index);
@@ -103,7 +109,7 @@ final class Contents {
 
   /** The complete manifest; null where the snapshot was taken without one. */
   @Nullable Path manifest() {
-    return description.hasManifest() ? snapshot.resolve(Description.MANIFEST) : null;
+    return description.manifest(snapshot);
   }
 
   /** Takes the wanted files of one snapshot, all where {@code wanted} is null. */

@@ -14,6 +14,7 @@ import java.util.Map;
 import org.backupkit.BackupException;
 import org.backupkit.ErrorCode;
 import org.backupkit.Fd;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A snapshot's {@code snapshot.json}.
@@ -131,5 +132,10 @@ final class Description {
   /** Whether the snapshot has a manifest: those of format 1 have none. */
   boolean hasManifest() {
     return files().containsKey(MANIFEST);
+  }
+
+  /** The manifest in the snapshot's directory, or null. */
+  @Nullable Path manifest(Path snapshot) {
+    return hasManifest() ? snapshot.resolve(MANIFEST) : null;
   }
 }

@@ -1,13 +1,13 @@
 package org.backupkit.store;
 
 /**
- * One step of a backup or restore.
+ * One step of a backup, a restore or a look at a store's bytes.
  *
  * @param kind what happened
  * @param bundle the bundle that it happened to
- * @param text the file's name for {@link Kind#FILE}, the service's JSON for {@link Kind#PROCESS}
- *     and {@link Kind#REPORT}, the snapshot's name or the reason of the failure for {@link
- *     Kind#END}
+ * @param text the snapshot's name for the {@link Kind#BEGIN} of a look at bytes; the file's name
+ *     for {@link Kind#FILE}, the service's JSON for {@link Kind#PROCESS} and {@link Kind#REPORT},
+ *     the snapshot's name or the reason of the failure for {@link Kind#END}
  * @param files the files of this bundle's backup that are moved so far
  * @param bytes the bytes of these files
  * @param code 0, or the failure's code

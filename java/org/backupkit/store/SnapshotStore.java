@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Pattern;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
@@ -188,6 +189,26 @@ public final class SnapshotStore {
       }
     }
     return new RestoreReport(snapshots.keySet().stream().map(results::get).toList(), since(start));
+  }
+
+  /**
+   * Tells what {@link #restore} would do, without a service, and does nothing. That every file of
+   * the snapshots is there with its size is looked at.
+   *
+   * @param snapshotIds the snapshot of each bundle, by the bundle's name
+   * @param options how
+   * @return a plan for each bundle
+   * @throws IOException when a snapshot is not there or not whole
+   */
+  public List<RestorePlan> planRestore(Map<String, String> snapshotIds, RestoreOptions options)
+      throws IOException {
+    List<RestorePlan> plans = new ArrayList<>();
+    for (String bundle : distinct(List.copyOf(snapshotIds.keySet()))) {
+      Contents target = contents(bundle, snapshotIds.get(bundle), options);
+      Path newest = Objects.requireNonNull(Directories.newest(directory.resolve(bundle)));
+      plans.add(Planning.plan(bundle, target, newest, options));
+    }
+    return plans;
   }
 
   /**

@@ -68,6 +68,27 @@ class StoreCommandsTest {
   }
 
   @Test
+  void restore_asADryRun_saysWhatWouldBecomeOfTheEntries_andDoesNothing() throws IOException {
+    Files.writeString(sandbox.resolve("a.txt"), "changed");
+    backUp();
+    String first = snapshots().get(0).id();
+    String[] dry = {"restore", "--from", store, "--snapshot", first, "--dry-run", "--mirror"};
+    CommandRun run = CommandRun.of(dry);
+    assertEquals(0, run.code(), run.errors());
+    assertTrue(run.output().contains("replaced  a.txt\n"), run.output());
+    assertTrue(run.output().contains("removed   b.txt\n"), run.output());
+    assertTrue(run.output().contains("snapshot " + first + ", 2 entries, 1 files"), run.output());
+    assertEquals("changed", Files.readString(sandbox.resolve("a.txt")));
+    CommandRun merge =
+        CommandRun.of("restore", "--from", store, "--snapshot", first, "--dry-run", "--json");
+    JsonNode plan = CapabilityFile.MAPPER.readTree(merge.output());
+    assertEquals(0, plan.path("removed").size());
+    assertTrue(plan.path("replaced").toString().contains("a.txt"), merge.output());
+    Files.delete(part(snapshots().get(0)));
+    assertEquals(1, CommandRun.of(dry).code());
+  }
+
+  @Test
   void prune_removesWhatNoRuleKeeps_andSaysWhatStaysAndWhy() throws IOException {
     String second = snapshots().get(1).id();
     CommandRun.of("backup", "--root", root, "--to", store, "--full");
