@@ -1,5 +1,6 @@
 #include "native/io/xattr.h"
 
+#include <fcntl.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 
@@ -19,30 +20,43 @@ namespace {
 constexpr size_t kUsualSize = 1024;  // of a list or a value, for which the stack has room
 constexpr size_t kMaxList = 65536;   // the kernel's own limit
 
-// An open file, or an entry by its path, whose last component is not followed.
+// An open file; an entry by its path, whose last component is not followed; or what is open with
+// O_PATH, by its name below /proc, which leads to that very entry.
 class Target {
  public:
-  explicit Target(BorrowedFd file) : file_(file) {}
+  explicit Target(BorrowedFd file) : file_(file) {
+    const int flags = ::fcntl(file.get(), F_GETFL);
+    if (flags < 0 || (flags & O_PATH) == 0) return;
+    by_ = By::kSelf;
+    path_ = "/proc/self/fd/" + std::to_string(file.get());
+  }
   Target(BorrowedFd parent, const std::string& name)
-      : path_("/proc/self/fd/" + std::to_string(parent.get()) + "/" + name) {}
+      : by_(By::kName), path_("/proc/self/fd/" + std::to_string(parent.get()) + "/" + name) {}
 
   [[nodiscard]] ssize_t list(char* list, size_t size) const {
-    return path_.empty() ? ::flistxattr(file_.get(), list, size)
-                         : ::llistxattr(path_.c_str(), list, size);
+    if (by_ == By::kFile) return ::flistxattr(file_.get(), list, size);
+    return by_ == By::kName ? ::llistxattr(path_.c_str(), list, size)
+                            : ::listxattr(path_.c_str(), list, size);
   }
   [[nodiscard]] ssize_t get(const char* name, char* value, size_t size) const {
-    return path_.empty() ? ::fgetxattr(file_.get(), name, value, size)
-                         : ::lgetxattr(path_.c_str(), name, value, size);
+    if (by_ == By::kFile) return ::fgetxattr(file_.get(), name, value, size);
+    return by_ == By::kName ? ::lgetxattr(path_.c_str(), name, value, size)
+                            : ::getxattr(path_.c_str(), name, value, size);
   }
   [[nodiscard]] int set(const char* name, const std::string& value) const {
-    return path_.empty() ? ::fsetxattr(file_.get(), name, value.data(), value.size(), 0)
-                         : ::lsetxattr(path_.c_str(), name, value.data(), value.size(), 0);
+    if (by_ == By::kFile) return ::fsetxattr(file_.get(), name, value.data(), value.size(), 0);
+    return by_ == By::kName ? ::lsetxattr(path_.c_str(), name, value.data(), value.size(), 0)
+                            : ::setxattr(path_.c_str(), name, value.data(), value.size(), 0);
   }
   [[nodiscard]] int remove(const char* name) const {
-    return path_.empty() ? ::fremovexattr(file_.get(), name) : ::lremovexattr(path_.c_str(), name);
+    if (by_ == By::kFile) return ::fremovexattr(file_.get(), name);
+    return by_ == By::kName ? ::lremovexattr(path_.c_str(), name)
+                            : ::removexattr(path_.c_str(), name);
   }
 
  private:
+  enum class By { kFile, kName, kSelf };
+  By by_ = By::kFile;
   BorrowedFd file_;
   std::string path_;
 };

@@ -31,7 +31,7 @@ inline constexpr size_t kMaxXattrBytes = 1024UL << 10;  // of all names and valu
 // where there are none. Error E2BIG: more than kMaxXattrBytes.
 [[nodiscard]] Result<Xattrs> read_xattrs(BorrowedFd parent, const std::string& name);
 
-// The same for an open file, which is not one of O_PATH.
+// The same for what is open, also with O_PATH.
 [[nodiscard]] Result<Xattrs> read_xattrs(BorrowedFd file);
 
 // Makes the attributes of the entry exactly `xattrs`: sets what differs, removes what is too much.
@@ -42,7 +42,7 @@ inline constexpr size_t kMaxXattrBytes = 1024UL << 10;  // of all names and valu
 [[nodiscard]] Result<void> write_xattrs(BorrowedFd parent, const std::string& name,
                                         const Xattrs& xattrs);
 
-// The same for an open file, which is not one of O_PATH.
+// The same for what is open, also with O_PATH.
 [[nodiscard]] Result<void> write_xattrs(BorrowedFd file, const Xattrs& xattrs);
 
 }  // namespace backupkit
