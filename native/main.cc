@@ -6,12 +6,14 @@
 
 #include "native/service/daemon.h"
 #include "native/service/hook_process.h"
+#include "native/service/recovery.h"
 #include "native/service/survey.h"
 
 int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "--extension") return backupkit::extension_main(argc, argv);
   if (role == "--hook") return backupkit::hook_main(argc, argv);
+  if (role == "--recover") return backupkit::recover_main(argc, argv);
   if (role == "--survey") return backupkit::survey_main();
   return backupkit::daemon_main(argc, argv);
 }

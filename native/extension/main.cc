@@ -21,7 +21,7 @@
 #include "native/extension/hook.h"
 #include "native/extension/report.h"
 #include "native/extension/restore.h"
-#include "native/io/path.h"
+#include "native/extension/transaction.h"
 #include "native/io/process.h"
 
 namespace backupkit {
@@ -95,33 +95,59 @@ Result<Job> read_start(Frame start, Link& link) {
   return job;
 }
 
+// Ends what an earlier restore has left in the sandbox.
+Result<std::string> recover(const Job& job, RecoveryPlan plan, Hook& hook) {
+  const auto restored = [&](const std::string& text) -> Result<void> {
+    auto settings = Settings::parse(text);
+    if (!settings) return failure(settings.error());
+    auto report = hook.on_restore(*settings);
+    if (!report) return failure(report.error());
+    return {};
+  };
+  auto recovered = recover(job.sandbox.borrow(), plan, restored);
+  if (!recovered) return failure(recovered.error().in("an interrupted restore"));
+  std::string done(describe(*recovered));
+  if (!done.empty()) log_line("'" + job.settings.bundle + "': " + done);
+  return done;
+}
+
 Result<void> answer_call(const Job& job, Hook& hook, Link& link) {
   const auto call = static_cast<AppCall>(job.settings.app_call);
+  if (call == AppCall::kRecover) {
+    auto done = recover(job, {.undoes = job.settings.app_info == "undo"}, hook);
+    if (!done) return failure(done.error());
+    return link.report(*done);
+  }
   if (call == AppCall::kCleanTemp) {
-    auto removed = remove_tree(job.sandbox.borrow(), ".backup");
-    if (!removed) return removed;
-    return link.report("true");
+    if (auto done = recover(job, {.undoes = true}, hook); !done) return failure(done.error());
+    auto removed = remove_backup_directory(job.sandbox.borrow());
+    if (!removed) return failure(removed.error());
+    return link.report(*removed ? "true" : "false");
   }
   auto text = hook.answer(call, job.settings.app_info);
   if (!text) return failure(text.error());
   return link.report(*text);
 }
 
-Result<void> serve(Link& link) {
-  auto start = link.next();
-  if (!start) return failure(start.error());
-  auto job = read_start(std::move(*start), link);
-  if (!job) return failure(job.error());
-  auto hook = Hook::greet(std::move(job->hook), link);
+// What is to be told as the result. `standing` is set by a restore.
+Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
+  auto hook = Hook::greet(std::move(job.hook), link);
   Result<void> served;
   if (!hook) {
     served = failure(hook.error());
-  } else if (job->kind == SessionKind::kAppCall) {
-    return answer_call(*job, *hook, link);
-  } else if (job->kind == SessionKind::kRestore) {
-    served = restore(job->sandbox.borrow(), job->settings, *hook, link);
+  } else if (job.kind == SessionKind::kAppCall) {
+    return answer_call(job, *hook, link);
+  } else if (auto ready = recover(job, {.waits = true}, *hook); !ready) {
+    served = failure(ready.error());
+  } else if (job.kind == SessionKind::kRestore) {
+    auto restored = restore(job.sandbox.borrow(), job.settings, *hook, link);
+    if (restored) {
+      standing.emplace(std::move(*restored));
+    } else {
+      served = failure(restored.error());
+    }
   } else {
-    served = back_up(job->sandbox.borrow(), job->settings, std::move(job->manifest), *hook, link);
+    served = back_up(job.sandbox.borrow(), job.settings, std::move(job.manifest), *hook, link);
   }
   if (!served && served.error().code == Code::kExtensionThrew) {
     if (auto told = link.report(failure_report(served.error())); !told) return told;
@@ -137,12 +163,20 @@ int extension_main(int argc, char** argv) {
     return 1;
   }
   Link link{UniqueFd(kChannelFd)};
-  auto served = serve(link);
+  auto start = link.next();
+  if (!start) return 0;  // the service has gone
+  auto job = read_start(std::move(*start), link);
+  std::optional<Transaction> standing;
+  auto served = job ? serve(*job, link, standing) : failure(job.error());
   if (!served && served.error().code == Code::kClosed) return 0;
   std::optional<Error> error;
   if (!served) error = served.error();
-  // Nobody is left to tell when the service has gone.
-  return link.done(error) ? 0 : 1;
+  auto told = link.done(error);
+  // A service that has heard nothing has the restore undone. When it has gone, nobody is left to
+  // tell, and the new data stand all the same.
+  const bool stands = told || told.error().code == Code::kClosed;
+  const bool is_finished = !standing || (stands && standing->finish());
+  return told && is_finished ? 0 : 1;
 }
 
 }  // namespace backupkit

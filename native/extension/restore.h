@@ -4,6 +4,7 @@
 #include "native/extension/hook.h"
 #include "native/extension/link.h"
 #include "native/extension/settings.h"
+#include "native/extension/transaction.h"
 
 namespace backupkit {
 
@@ -11,7 +12,9 @@ namespace backupkit {
 // manage.json before the first byte of the sandbox changes, and applies it. Error: the message
 // names the file or entry. Error kClosed: the service has gone before the bundle was published;
 // nothing was touched.
-[[nodiscard]] Result<void> restore(BorrowedFd sandbox, const Settings& settings, Hook& hook,
-                                   Link& link);
+// Gives the transaction, which is to be finished when the result was told: whoever dies before has
+// his restore undone, so that nobody has the new data with an error.
+[[nodiscard]] Result<Transaction> restore(BorrowedFd sandbox, const Settings& settings, Hook& hook,
+                                          Link& link);
 
 }  // namespace backupkit

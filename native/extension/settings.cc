@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "native/io/tmpfile.h"
@@ -24,7 +25,11 @@ Labels labels_of(const std::string& text) {
 Result<Settings> Settings::read(BorrowedFd sealed) {
   auto bytes = read_sealed(sealed, kMaxListBytes);
   if (!bytes) return failure(bytes.error());
-  const auto json = nlohmann::json::parse(bytes->begin(), bytes->end(), nullptr, false);
+  return parse({bytes->begin(), bytes->end()});
+}
+
+Result<Settings> Settings::parse(std::string text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return failure(Code::kInvalidArgument, "settings are not JSON");
   // The service made it: the types are right.
   Settings settings;
@@ -42,6 +47,10 @@ Result<Settings> Settings::read(BorrowedFd sealed) {
   const auto options = json.value("options", nlohmann::json::object());
   // A client's own words: whatever else it may be, only "none" means none.
   settings.hashes_big_files = !options.contains("integrity") || options["integrity"] != "none";
+  settings.is_mirror = options.contains("restoreMode") && options["restoreMode"] == "mirror";
+  settings.full_backup_only = json.value("fullBackupOnly", false);
+  settings.space_needed = json.value("spaceNeeded", uint64_t{0});
+  settings.text = std::move(text);
   return settings;
 }
 

@@ -1,8 +1,8 @@
 // What the service tells an extension about its bundle: the sealed JSON that comes with Start.
 //   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
-//     "appInfo": text, "appCall"?: n,
-//     "labels": "keep" | "derive" | "none",
-//     "version": { "code": n, "name": text }, "options": { "integrity"?: "none", ... } }
+//     "appInfo": text, "appCall"?: n, "labels": "keep" | "derive" | "none",
+//     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
+//     "options": { "integrity"?: "none", "restoreMode"?: "mirror", ... } }
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,14 @@ struct Settings {
   int64_t version_code = 0;
   std::string version_name;
 
+  bool full_backup_only = false;  // the app itself puts what is restored into its place
+  bool is_mirror = false;         // what the backup does not have goes
+  uint64_t space_needed = 0;      // bytes of the backup that is restored
+  std::string text;               // all of it, as it came
+
   // Error kInvalidArgument: not as above.
   [[nodiscard]] static Result<Settings> read(BorrowedFd sealed);
+  [[nodiscard]] static Result<Settings> parse(std::string text);
 };
 
 }  // namespace backupkit

@@ -121,6 +121,7 @@ enum class AppCall : uint8_t {
   kBackupCompatibility = 1,
   kRestoreCompatibility = 2,
   kCleanTemp = 3,  // removes what an interrupted run left; "true" or "false"
+  kRecover = 4,    // of the service itself: ends an interrupted restore, back where it says "undo"
 };
 
 // The bits of Start's `attachments`.

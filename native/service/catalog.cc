@@ -76,8 +76,7 @@ class Fields {
 };
 
 // What the capability file says beyond the service's own business.
-json published_of(const json& rules, Fields& fields) {
-  bool full_backup_only = false;
+json published_of(const json& rules, Fields& fields, bool& full_backup_only) {
   bool require_compatibility = false;
   std::string restore_deps;
   std::string support_scene;
@@ -112,7 +111,7 @@ std::string read_parts(const json& object, Bundle& bundle) {
   if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
   backup.texts("excludes", bundle.excludes);
   backup.one_of("labels", {"keep", "derive", "none"}, bundle.labels);
-  bundle.published = published_of(rules, backup).dump();
+  bundle.published = published_of(rules, backup, bundle.full_backup_only).dump();
   const json extension = object.value("extension", json::object());
   if (!extension.is_object()) return "extension is not an object";
   Fields program(extension);

@@ -35,6 +35,7 @@ struct Bundle {
   std::vector<std::string> excludes;
   std::string labels = "keep";
   std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
+  bool full_backup_only = false;
   // Handed through to the capability file as they are: fullBackupOnly, restoreDeps,
   // requireCompatibility, supportScene and extraInfo.
   std::string published = "{}";

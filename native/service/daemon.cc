@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +22,8 @@
 #include "native/base/log.h"
 #include "native/base/syscall.h"
 #include "native/io/path.h"
+#include "native/service/ground.h"
+#include "native/service/recovery.h"
 #include "native/service/server.h"
 
 namespace backupkit {
@@ -73,18 +75,12 @@ struct Ground {
 
 Result<Ground> take_ground(const std::string& path) {
   Ground ground;
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  ground.root = UniqueFd(retry([&] { return ::open(path.c_str(), kFlags); }));
-  if (!ground.root.is_open()) return errno_failure("device root '" + path + "'");
-  auto folder = make_directories(ground.root.borrow(), "var/lib/backupkit", 0755);
-  if (!folder) return failure(folder.error().in("below '" + path + "'"));
-  ground.lock = UniqueFd(retry(
-      [&] { return ::openat(folder->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, mode_t{0600}); }));
-  if (!ground.lock.is_open()) return errno_failure("var/lib/backupkit/lock below '" + path + "'");
-  if (retry([&] { return ::flock(ground.lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
-    return failure(Code::kSessionConflict,
-                   "another backup service serves '" + path + "': connect to it or stop it");
-  }
+  auto root = open_root(path);
+  if (!root) return failure(root.error());
+  auto lock = lock_root(root->borrow(), path);
+  if (!lock) return failure(lock.error());
+  ground.root = std::move(*root);
+  ground.lock = std::move(*lock);
   auto settings = ServiceSettings::read(ground.root.borrow());
   if (!settings) return failure(settings.error());
   ground.settings = std::move(*settings);
@@ -176,6 +172,15 @@ class Countdown {
   Loop::TimerId timer_ = 0;
 };
 
+// At work as long as it is held, beside what clients ask for.
+Result<std::unique_ptr<RecoveryRun>> start_recovery(Loop& loop, BorrowedFd root) {
+  auto interrupted = noted_restores(root);
+  if (!interrupted) return failure(interrupted.error());
+  auto run = std::make_unique<RecoveryRun>(loop, root, std::move(*interrupted), [] {});
+  run->start();
+  return run;
+}
+
 // Serves until somebody says stop, or nobody is left. `loop` and `signals` are its own.
 Result<void> serve(Ground& ground, const Options& options, Loop& loop, BorrowedFd signals) {
   const bool supervised = !options.embedded && is_socket_passed();
@@ -188,6 +193,8 @@ Result<void> serve(Ground& ground, const Options& options, Loop& loop, BorrowedF
   };
   Server server(loop, ground.root.borrow(), ground.settings, idle);
   at_work = &server;
+  auto recovery = start_recovery(loop, ground.root.borrow());
+  if (!recovery) return failure(recovery.error());
   if (auto opened = open_door(server, options); !opened) return opened;
   if (supervised) idle();  // whoever it was started for may have gone again
   const auto on_signal = [&](uint32_t) {

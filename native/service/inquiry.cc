@@ -17,6 +17,7 @@ using nlohmann::json;
 
 constexpr auto kInfoTime = std::chrono::seconds(5);
 constexpr auto kCompatibilityTime = std::chrono::seconds(1);
+constexpr auto kRecoveryTime = std::chrono::minutes(15);
 
 }  // namespace
 
@@ -42,7 +43,8 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
     if (error.code == Code::kNotAdded) error.code = Code::kInvalidArgument;
     return failure(std::move(error));
   }
-  if (call == AppCall::kCleanTemp) found->hook.clear();  // the extension's own work
+  const bool undoes = call == AppCall::kRecover && argument == "undo";
+  if (call == AppCall::kCleanTemp || undoes) found->hook.clear();  // the extension's own work
   std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
   const json settings = {
       {"name", bundle}, {"appCall", static_cast<int>(call)}, {"appInfo", std::move(argument)}};
@@ -63,6 +65,9 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
     inquiry->limit(kInfoTime, Error{Code::kTimedOut, 0,
                                     "the hook program of '" + bundle +
                                         "' did not answer getBackupInfo within 5 s"});
+  } else if (call == AppCall::kRecover) {
+    inquiry->limit(kRecoveryTime,
+                   Error{Code::kTimedOut, 0, "the recovery of '" + bundle + "' took too long"});
   } else if (call != AppCall::kCleanTemp) {
     inquiry->limit(kCompatibilityTime, std::nullopt);
   }

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <utility>
 
+#include "native/service/recovery.h"
+
 namespace backupkit {
 namespace {
 
@@ -41,10 +43,9 @@ Job::~Job() {
   for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
 }
 
-void Job::admit(Bundle bundle, int64_t version_code, std::string version_name) {
+void Job::admit(Bundle bundle, Origin origin) {
   bundle_ = std::move(bundle);
-  version_code_ = version_code;
-  version_name_ = std::move(version_name);
+  origin_ = std::move(origin);
 }
 
 void Job::start() {
@@ -70,6 +71,9 @@ void Job::start() {
 }
 
 Result<void> Job::launch_extension() {
+  if (context_.kind == SessionKind::kRestore) {
+    if (auto noted = note_restore(context_.root, name()); !noted) return noted;
+  }
   LaunchPlan plan{.kind = context_.kind,
                   .bundle = bundle_,
                   .root = context_.root,
@@ -96,7 +100,9 @@ std::string Job::settings() const {
                {"labels", bundle_.labels},
                {"packingLimit", context_.settings.packing_limit},
                {"appInfo", request_.app_info},
-               {"version", {{"code", version_code_}, {"name", version_name_}}}};
+               {"fullBackupOnly", bundle_.full_backup_only},
+               {"spaceNeeded", origin_.space},
+               {"version", {{"code", origin_.version_code}, {"name", origin_.version_name}}}};
   if (bundle_.includes) text["includes"] = *bundle_.includes;
   const auto options = json::parse(request_.options, nullptr, false);
   text["options"] = options.is_object() ? options : json::object();
@@ -203,6 +209,8 @@ void Job::on_exit(int status) {
               "the extension of '" + name() + "' died (status " + std::to_string(status) + ")"};
   }
   if (aborted_) forget_files();
+  const bool is_well = done_ && !error_;
+  if (context_.kind == SessionKind::kRestore) recover(is_well, status == 0);
   if (process_.hook) {
     const nlohmann::ordered_json request = {
         {"id", 0},
@@ -211,6 +219,29 @@ void Job::on_exit(int status) {
     process_.hook->finish(hook_wants_release_ ? request.dump() : "");
   }
   finish_if_done();
+}
+
+// Before the end is told, the data have to be what it says: the new ones if the restore went well,
+// else the old ones, all of them. An extension that did not get to its own end has left the rest.
+void Job::recover(bool is_well, bool is_finished) {
+  if (is_well && is_finished) return forget_restore(context_.root, name());
+  auto inquiry = Inquiry::app_call(context_.loop, context_.root, name(), AppCall::kRecover,
+                                   is_well ? "" : "undo");
+  if (!inquiry) return not_recovered(inquiry.error());
+  recovery_ = std::move(*inquiry);
+  recovery_->then([this](const Result<Answer>& answer) {
+    const auto ended = std::move(recovery_);
+    if (answer) {
+      forget_restore(context_.root, name());
+    } else {
+      not_recovered(answer.error());
+    }
+    finish_if_done();
+  });
+}
+
+void Job::not_recovered(const Error& error) {
+  if (error_) error_->context += "; its old data are not back yet: " + error.message();
 }
 
 // Hands the client what may go now.
@@ -413,6 +444,8 @@ Error Job::time_out() const {
 // Ends the bundle with `error`; the rest happens when its processes are gone.
 void Job::stop(Error error) {
   if (phase_ != Phase::kRunning || aborted_ || has_result()) return;
+  // The data are new already, whatever their extension still clears away.
+  if (context_.kind == SessionKind::kRestore && done_ && !error_) return;
   aborted_ = true;
   error_ = std::move(error);
   if (process_.extension) return process_.extension->kill();
@@ -427,7 +460,7 @@ void Job::forget_files() {
 }
 
 // Nothing changes how it ends; only its hook program may still be at work, which has its own time.
-bool Job::has_result() const { return exited_ && outbox_.empty() && sent_.empty(); }
+bool Job::has_result() const { return exited_ && !recovery_ && outbox_.empty() && sent_.empty(); }
 
 void Job::finish_if_done() {
   if (phase_ == Phase::kRunning && has_result() && !process_.hook) tell_end();

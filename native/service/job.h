@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "native/service/access.h"
+#include "native/service/inquiry.h"
 #include "native/service/launch.h"
 #include "native/transfer/deadline.h"
 #include "native/transfer/token_bucket.h"
@@ -18,6 +19,13 @@
 namespace backupkit {
 
 class Job;
+
+// Of a restore's data: the app on the device that they come from.
+struct Origin {
+  int64_t version_code = 0;
+  std::string version_name;
+  uint64_t space = 0;  // bytes
+};
 
 // What all bundles of a session have in common.
 struct JobContext {
@@ -50,9 +58,8 @@ class Job {
   [[nodiscard]] bool is_running() const { return phase_ == Phase::kRunning; }
   [[nodiscard]] bool is_refused() const { return error_.has_value(); }
 
-  // Before it starts: what it will work on, or why it will not begin. `version` is the app's on the
-  // device where a restore's data came from.
-  void admit(Bundle bundle, int64_t version_code, std::string version_name);
+  // Before it starts: what it will work on, or why it will not begin.
+  void admit(Bundle bundle, Origin origin);
   void refuse(Error error) { error_ = std::move(error); }
 
   // It will not begin, and nothing is told of it.
@@ -99,6 +106,8 @@ class Job {
   [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
   void on_exit(int status);
+  void recover(bool is_well, bool is_finished);
+  void not_recovered(const Error& error);
   void forward_handles();
   void pump();
   [[nodiscard]] bool may_leave(const Item& item);
@@ -121,12 +130,12 @@ class Job {
   size_t index_;
   size_t batch_;
   Bundle bundle_;
-  int64_t version_code_ = 0;
-  std::string version_name_;
+  Origin origin_;
   Phase phase_ = Phase::kWaiting;
   std::optional<Error> error_;
 
   Launch process_;
+  std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
   bool hook_wants_release_ = false;
   bool done_ = false;     // the extension has said its result
   bool aborted_ = false;  // what is still under way does not count

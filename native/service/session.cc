@@ -113,6 +113,9 @@ Result<Session::Origins> Session::read_origins(std::string_view capabilities) {
     if (info.contains("versionName") && info["versionName"].is_string()) {
       origin.version_name = info["versionName"].get<std::string>();
     }
+    if (info.contains("spaceOccupied") && info["spaceOccupied"].is_number_unsigned()) {
+      origin.space = info["spaceOccupied"].get<uint64_t>();
+    }
     origins.emplace(info["name"].get<std::string>(), std::move(origin));
   }
   return origins;
@@ -125,19 +128,17 @@ void Session::admit(Job& job, const Origins& origins) {
   if (!bundle->allowed) {
     return job.refuse({Code::kNotAdded, 0, "bundle '" + name + "' has allowToBackupRestore false"});
   }
-  int64_t version_code = bundle->version_code;
-  std::string version_name = bundle->version_name;
+  Origin origin{bundle->version_code, bundle->version_name, 0};
   if (kind_ == SessionKind::kRestore) {
     const auto& source = job.request().source.empty() ? name : job.request().source;
-    const auto origin = origins.find(source);
-    if (origin == origins.end()) {
+    const auto found = origins.find(source);
+    if (found == origins.end()) {
       return job.refuse(
           {Code::kNotAdded, 0, "bundle '" + source + "' is not in the capability file"});
     }
-    version_code = origin->second.version_code;
-    version_name = origin->second.version_name;
+    origin = found->second;
   }
-  job.admit(std::move(*bundle), version_code, std::move(version_name));
+  job.admit(std::move(*bundle), std::move(origin));
 }
 
 // Begins what may begin now; one that is refused needs no place.

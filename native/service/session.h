@@ -62,10 +62,6 @@ class Session {
   }
 
  private:
-  struct Origin {  // of a restore's data: the app's version there
-    int64_t version_code = 0;
-    std::string version_name;
-  };
   using Origins = std::map<std::string, Origin>;
 
   [[nodiscard]] static Result<Origins> read_origins(std::string_view capabilities);

@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
       ListCommand.class,
       VerifyCommand.class,
       PruneCommand.class,
+      RecoverCommand.class,
       ServeCommand.class,
       StatusCommand.class
     })

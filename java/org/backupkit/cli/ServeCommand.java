@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
-import org.backupkit.internal.NativeLibrary;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -29,14 +28,10 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Path device = Connection.directory(Objects.requireNonNull(root)).toRealPath();
-    List<String> command = new ArrayList<>();
-    command.add(NativeLibrary.backupd().toString());
-    command.addAll(List.of("--root", device.toString()));
+    List<String> arguments = new ArrayList<>(List.of("--root", device.toString()));
     if (socket != null) {
-      command.addAll(List.of("--socket", socket.toAbsolutePath().toString()));
+      arguments.addAll(List.of("--socket", socket.toAbsolutePath().toString()));
     }
-    Process service = new ProcessBuilder(command).inheritIO().start();
-    Runtime.getRuntime().addShutdownHook(new Thread(service::destroy));
-    return service.waitFor() == 0 ? 0 : Main.FAILED;
+    return Daemon.run(arguments);
   }
 }

@@ -1,0 +1,65 @@
+// The files of a restore on their way in.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "native/base/hash.h"
+#include "native/extension/link.h"
+#include "native/extension/selection.h"
+#include "native/manifest/index.h"
+
+namespace backupkit {
+
+inline constexpr const char* kIndexName = "manage.json";
+
+// Hands out an unnamed file on the sandbox's file system for each one that the client asks for, and
+// once all are published looks whether they are what manage.json says. Not thread-safe.
+class Intake {
+ public:
+  Intake(BorrowedFd sandbox, Link& link) : sandbox_(sandbox), link_(link) {}
+
+  // Serves Handle and PublishFile until everything is published and has been checked. Error: the
+  // message names the file; kClosed: the service has gone.
+  [[nodiscard]] Result<void> receive();
+
+  // All of these after receive().
+  [[nodiscard]] const std::vector<IndexItem>& index() const { return index_; }
+  [[nodiscard]] const Selection& selection() const { return selection_; }
+  // The file `uri` of the index, read-only; nobody can write it any more.
+  [[nodiscard]] BorrowedFd content_of(const std::string& uri) const;
+  // The complete manifest; empty where the client gave none.
+  [[nodiscard]] BorrowedFd manifest() const { return files_.at(kIndexName).manifest.borrow(); }
+  // Gives back the space of a file that is not needed any more.
+  void drop(const std::string& uri) { files_.at(uri).content.reset(); }
+
+ private:
+  struct File {
+    UniqueFd content;   // read-only
+    UniqueFd manifest;  // what the client wrote beside it
+  };
+
+  [[nodiscard]] Result<void> receive_all();
+  [[nodiscard]] Result<void> notice_growth();
+  [[nodiscard]] Result<void> give_handle(const std::string& uri);
+  [[nodiscard]] Result<void> make_handle(const std::string& uri);
+  [[nodiscard]] Result<bool> publish(uint32_t request, const std::string& uri);
+  [[nodiscard]] Result<void> check_published(const std::string& uri);
+  [[nodiscard]] Result<void> check_all();
+  [[nodiscard]] Result<void> check_item(const IndexItem& item);
+  [[nodiscard]] Result<std::string> hash_of(BorrowedFd file, uint64_t size,
+                                            const std::string& name);
+  [[nodiscard]] Result<void> select();
+
+  BorrowedFd sandbox_;
+  Link& link_;
+  std::map<std::string, File> files_;  // by uri
+  Selection selection_;
+  std::vector<IndexItem> index_;
+  Hasher hasher_;
+  uint64_t bytes_received_ = 0;
+};
+
+}  // namespace backupkit

@@ -1,0 +1,398 @@
+#include "native/extension/stage.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "native/base/syscall.h"
+#include "native/extension/transaction.h"
+#include "native/io/holes.h"
+#include "native/io/path.h"
+#include "native/manifest/index.h"
+
+namespace backupkit {
+namespace {
+
+constexpr mode_t kPrivate = 0700;
+constexpr std::string_view kDatabase{"SQLite format 3\0", 16};
+
+// Whether the entries of a sandbox may have such a path.
+bool is_ours(const std::string& path) {
+  return is_inner_path(path) && path != kBackupDirectory &&
+         !path.starts_with(std::string(kBackupDirectory) + "/");
+}
+
+bool is_sidecar(std::string_view path) {
+  return path.ends_with("-wal") || path.ends_with("-shm") || path.ends_with("-journal");
+}
+
+std::string self_name(BorrowedFd file) { return "/proc/self/fd/" + std::to_string(file.get()); }
+
+Result<void> named(Result<void> result, const Entry& entry) {
+  if (!result) return failure(result.error().in("'" + entry.path + "'"));
+  return result;
+}
+
+// Fills `buffer` from `offset` on; false where the file ends before.
+Result<bool> read_exactly(BorrowedFd file, std::span<char> buffer, uint64_t offset) {
+  while (!buffer.empty()) {
+    const auto got = retry([&] {
+      return ::pread(file.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    });
+    if (got < 0) return errno_failure("read");
+    if (got == 0) return false;
+    buffer = buffer.subspan(static_cast<size_t>(got));
+    offset += static_cast<uint64_t>(got);
+  }
+  return true;
+}
+
+Result<bool> has_content(BorrowedFd file, BorrowedFd archive, uint64_t offset, uint64_t size) {
+  constexpr size_t kPiece = size_t{128} << 10U;
+  std::vector<char> ours(static_cast<size_t>(std::min<uint64_t>(size, kPiece)));
+  std::vector<char> wanted(ours.size());
+  for (uint64_t at = 0; at < size;) {
+    const auto length = static_cast<size_t>(std::min<uint64_t>(ours.size(), size - at));
+    auto read = read_exactly(file, std::span(ours).first(length), at);
+    if (!read || !*read) return read;
+    read = read_exactly(archive, std::span(wanted).first(length), offset + at);
+    if (!read || !*read) return read;
+    if (std::memcmp(ours.data(), wanted.data(), length) != 0) return false;
+    at += length;
+  }
+  return true;
+}
+
+}  // namespace
+
+// Refuses a path that the entry must not have, and gives it the one that it will have.
+Result<void> Stage::admit(Entry& entry) {
+  while (entry.type == EntryType::kDirectory && entry.path.ends_with('/')) entry.path.pop_back();
+  const bool is_top = entry.type == EntryType::kDirectory && entry.path == ".";
+  const bool is_link = entry.type == EntryType::kHardLink;
+  for (const auto* path : {&entry.path, is_link ? &entry.link_target : &entry.path}) {
+    if (is_top || is_ours(*path)) continue;
+    return failure(Code::kInvalidArgument, "'" + *path + "' is not a path inside the sandbox");
+  }
+  const auto& prefix = options_.prefix;
+  if (!prefix.empty()) {
+    entry.path = is_top ? prefix.substr(0, prefix.size() - 1) : prefix + entry.path;
+    if (is_link) entry.link_target = prefix + entry.link_target;
+  }
+  if (options_.drops_labels) {
+    std::erase_if(entry.xattrs, [](const auto& xattr) { return is_label(xattr.first); });
+  }
+  if (options_.keeps_paths || is_sidecar(entry.path)) paths_.insert(entry.path);
+  return {};
+}
+
+Result<BorrowedFd> Stage::staged_parent_of(const std::string& path) {
+  const auto wanted = parent_name(path);
+  if (wanted.empty()) return stage_;
+  if (!staged_.is_known || staged_.path != wanted) {
+    auto made = make_directories(stage_, wanted, kPrivate);
+    if (!made) return failure(made.error());
+    staged_ = {wanted, std::move(*made), true};
+  }
+  return staged_.directory.borrow();
+}
+
+// The directory in the sandbox; not open where there is none that can be looked into.
+Result<BorrowedFd> Stage::present_parent_of(const std::string& path) {
+  const auto wanted = parent_name(path);
+  if (wanted.empty()) return sandbox_;
+  if (!present_.is_known || present_.path != wanted) {
+    auto opened = open_beneath(sandbox_, wanted, O_PATH | O_DIRECTORY);
+    present_ = {wanted, opened ? std::move(*opened) : UniqueFd(), true};
+  }
+  return present_.directory.borrow();
+}
+
+Result<void> Stage::put(Entry entry, TarReader& reader, BorrowedFd archive) {
+  ++entries_;
+  if (auto fits = admit(entry); !fits) return fits;
+  switch (entry.type) {
+    case EntryType::kDirectory:
+      return named(put_directory(entry), entry);
+    case EntryType::kHardLink:
+      links_.push_back(std::move(entry));
+      return {};
+    case EntryType::kFile: {
+      const auto offset = reader.content_offset();
+      if (!offset) return failure(offset.error());
+      const auto readable = entry.holes.empty() ? entry.size : 0;
+      if (auto noted = note_database(entry.path, readable, archive, *offset); !noted) {
+        return named(std::move(noted), entry);
+      }
+      auto present = is_present(entry, reader, archive);
+      if (!present) return named(failure(present.error()), entry);
+      return *present ? Result<void>{} : named(make_file(entry, reader), entry);
+    }
+    default:
+      return named(make_node(entry), entry);
+  }
+}
+
+Result<void> Stage::put_directory(const Entry& entry) {
+  directories_[entry.path] = metadata_of(entry);
+  if (entry.path == ".") return {};
+  auto parent = staged_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(entry.path);
+  if (::mkdirat(parent->get(), name.c_str(), kPrivate) == 0) return {};
+  if (errno != EEXIST) return errno_failure("make the directory");
+  auto there = identity_of(*parent, name);
+  if (!there) return failure(there.error());
+  if (S_ISDIR(there->type)) return {};
+  if (auto cleared = clear_place(*parent, name); !cleared) return cleared;
+  if (::mkdirat(parent->get(), name.c_str(), kPrivate) != 0) {
+    return errno_failure("make the directory");
+  }
+  return {};
+}
+
+// Takes away what an earlier file of the backup had under the same path.
+Result<void> Stage::clear_place(BorrowedFd parent, const std::string& name) {
+  staged_ = {};
+  return remove_tree(parent, name);
+}
+
+Result<UniqueFd> Stage::create(const std::string& path) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  auto parent = staged_parent_of(path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(path);
+  const auto make = [&](BorrowedFd directory) {
+    return retry([&] { return ::openat(directory.get(), name.c_str(), kFlags, mode_t{0600}); });
+  };
+  UniqueFd file(make(*parent));
+  if (!file.is_open() && errno == EEXIST) {
+    if (auto cleared = clear_place(*parent, name); !cleared) return failure(cleared.error());
+    parent = staged_parent_of(path);
+    if (!parent) return failure(parent.error());
+    file.reset(make(*parent));
+  }
+  if (!file.is_open()) return errno_failure("create");
+  return file;
+}
+
+Result<void> Stage::make_file(const Entry& entry, TarReader& reader) {
+  auto file = create(entry.path);
+  if (!file) return failure(file.error());
+  if (auto copied = reader.copy_content(file->borrow()); !copied) return copied;
+  bytes_ += entry.size;
+  return set_metadata(file->borrow(), metadata_of(entry));
+}
+
+Result<void> Stage::make_node(const Entry& entry) {
+  auto parent = staged_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(entry.path);
+  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
+  int made = -1;
+  switch (entry.type) {
+    case EntryType::kSymlink:
+      made = ::symlinkat(entry.link_target.c_str(), parent->get(), name.c_str());
+      break;
+    case EntryType::kFifo:
+      made = ::mknodat(parent->get(), name.c_str(), S_IFIFO | 0600, 0);
+      break;
+    case EntryType::kCharDevice:
+    case EntryType::kBlockDevice: {
+      const mode_t type = entry.type == EntryType::kCharDevice ? S_IFCHR : S_IFBLK;
+      made = ::mknodat(parent->get(), name.c_str(), type | 0600,
+                       makedev(entry.device_major, entry.device_minor));
+      break;
+    }
+    default:
+      return failure(Code::kUnpackFailed, "an entry of a kind that cannot be restored");
+  }
+  if (made != 0) return errno_failure("create");
+  auto node = open_entry(*parent, name);
+  if (!node) return failure(node.error());
+  return set_metadata(node->borrow(), metadata_of(entry));
+}
+
+// Whether the sandbox has that very file already. One with more names is not looked at: the others
+// may be none of the backup's.
+Result<bool> Stage::is_present(const Entry& entry, const TarReader& reader, BorrowedFd archive) {
+  auto parent = present_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  if (!parent->is_open() || !entry.holes.empty()) return false;
+  struct stat found{};
+  const auto name = base_name(entry.path);
+  if (::fstatat(parent->get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  const bool may_be = S_ISREG(found.st_mode) && found.st_nlink == 1 &&
+                      static_cast<uint64_t>(found.st_size) == entry.size &&
+                      found.st_mtim.tv_sec == entry.mtime.seconds;
+  if (!may_be) return false;
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const UniqueFd file(retry([&] { return ::openat(parent->get(), name.c_str(), kFlags); }));
+  if (!file.is_open()) return false;
+  auto metadata = read_metadata(file.borrow());
+  if (!metadata || *metadata != metadata_of(entry)) return false;
+  auto holes = holes_of(file.borrow(), entry.size, static_cast<uint64_t>(found.st_blocks));
+  if (!holes || !holes->empty()) return false;
+  const auto offset = reader.content_offset();
+  if (!offset) return failure(offset.error());
+  return has_content(file.borrow(), archive, *offset, entry.size);
+}
+
+Result<void> Stage::put_links() {
+  for (const auto& link : links_) {
+    if (auto made = make_link(link); !made) return named(std::move(made), link);
+  }
+  links_.clear();
+  return {};
+}
+
+Result<void> Stage::put_link(Entry entry) {
+  if (auto fits = admit(entry); !fits) return fits;
+  return named(make_link(entry), entry);
+}
+
+Result<void> Stage::make_link(const Entry& entry) {
+  const auto& target = entry.link_target;
+  auto staged = find_staged(target);
+  if (!staged) return failure(staged.error());
+  const auto folder = parent_name(target);
+  auto first = open_beneath(staged->is_open() ? stage_ : sandbox_, folder.empty() ? "." : folder,
+                            O_PATH | O_DIRECTORY);
+  if (!first) return failure(first.error().in("its first name"));
+  auto parent = staged_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(entry.path);
+  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
+  if (::linkat(first->get(), base_name(target).c_str(), parent->get(), name.c_str(), 0) != 0) {
+    return errno_failure("link to '" + target + "'");
+  }
+  return {};
+}
+
+Result<void> Stage::put_file(Entry entry, BorrowedFd file) {
+  ++entries_;
+  if (auto fits = admit(entry); !fits) return fits;
+  if (auto noted = note_database(entry.path, entry.size, file, 0); !noted) {
+    return named(std::move(noted), entry);
+  }
+  return named(place_file(entry, file), entry);
+}
+
+Result<void> Stage::place_file(const Entry& entry, BorrowedFd file) {
+  auto parent = staged_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(entry.path);
+  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
+  if (::linkat(AT_FDCWD, self_name(file).c_str(), parent->get(), name.c_str(), AT_SYMLINK_FOLLOW) !=
+      0) {
+    return copy_file(entry, file);
+  }
+  if (!entry.holes.empty()) {
+    const UniqueFd writable(
+        retry([&] { return ::open(self_name(file).c_str(), O_RDWR | O_CLOEXEC); }));
+    if (!writable.is_open()) return errno_failure("open it to write");
+    if (auto made = make_holes(writable.borrow(), entry.holes); !made) return made;
+  }
+  return set_metadata(file, metadata_of(entry));
+}
+
+// For a file system without unnamed files: there a received file has lost its name for good.
+Result<void> Stage::copy_file(const Entry& entry, BorrowedFd file) {
+  auto copy = create(entry.path);
+  if (!copy) return failure(copy.error());
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) return errno_failure("rewind");
+  if (auto copied = copier_.copy(file, copy->borrow()); !copied) return failure(copied.error());
+  if (auto made = make_holes(copy->borrow(), entry.holes); !made) return made;
+  return set_metadata(copy->borrow(), metadata_of(entry));
+}
+
+// What the stage has at `path`, not followed; not open where it has nothing there.
+Result<UniqueFd> Stage::find_staged(const std::string& path) {
+  auto found = open_beneath(stage_, path, O_PATH | O_NOFOLLOW);
+  if (found) return found;
+  const int error = found.error().sys_errno;
+  if (error == ENOENT || error == ENOTDIR || error == ELOOP) return UniqueFd();
+  return found;
+}
+
+Result<void> Stage::settle(Entry entry) {
+  const bool is_link = entry.type == EntryType::kHardLink;
+  if (is_link) entry.type = EntryType::kFile;  // it has the metadata of any other name
+  if (auto fits = admit(entry); !fits) return fits;
+  if (const auto listed = directories_.find(entry.path); listed != directories_.end()) {
+    auto xattrs = std::move(listed->second.xattrs);  // a row does not say them
+    listed->second = metadata_of(entry);
+    listed->second.xattrs = std::move(xattrs);
+    return {};
+  }
+  auto staged = find_staged(entry.path);
+  if (!staged) return failure(staged.error());
+  if (!staged->is_open() || entry.type == EntryType::kDirectory) {
+    return named(settle_present(entry), entry);
+  }
+  auto metadata = read_metadata(staged->borrow());
+  if (!metadata) return named(failure(metadata.error()), entry);
+  auto wanted = metadata_of(entry);
+  wanted.xattrs = metadata->xattrs;
+  if (entry.type == EntryType::kSymlink) wanted.mode = metadata->mode;
+  if (wanted == *metadata) return {};
+  return named(set_metadata(staged->borrow(), wanted), entry);
+}
+
+Result<void> Stage::settle_present(const Entry& entry) {
+  auto present = open_beneath(sandbox_, entry.path, O_PATH | O_NOFOLLOW);
+  if (!present) return failure(present.error());
+  auto before = read_metadata(present->borrow());
+  if (!before) return failure(before.error());
+  auto after = metadata_of(entry);
+  after.xattrs = before->xattrs;
+  if (entry.type == EntryType::kSymlink) after.mode = before->mode;
+  if (entry.type == EntryType::kDirectory) {
+    directories_[entry.path] = std::move(after);
+  } else if (after != *before) {
+    changes_[entry.path] = {entry.path, std::move(*before), std::move(after)};
+  }
+  return {};
+}
+
+// The deepest first, as each of them may become one that leads nowhere for its owner.
+Result<void> Stage::finish() {
+  staged_ = {};
+  constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+  for (auto last = directories_.rbegin(); last != directories_.rend(); ++last) {
+    const auto& [path, metadata] = *last;
+    if (open_beneath(sandbox_, path, kFlags)) continue;  // it stays, and this one is not needed
+    auto directory = open_beneath(stage_, path, kFlags);
+    if (!directory) return failure(directory.error());
+    if (auto set = set_metadata(directory->borrow(), metadata); !set) {
+      return failure(set.error().in("'" + path + "'"));
+    }
+  }
+  return {};
+}
+
+Result<void> Stage::note_database(const std::string& path, uint64_t size, BorrowedFd file,
+                                  uint64_t offset) {
+  std::array<char, kDatabase.size()> head{};
+  if (size < head.size()) return {};
+  const auto read = read_exactly(file, head, offset);
+  if (!read) return failure(read.error());
+  if (*read && std::string_view(head.data(), head.size()) == kDatabase) databases_.push_back(path);
+  return {};
+}
+
+}  // namespace backupkit

@@ -1,0 +1,444 @@
+#include "native/extension/transaction.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "native/base/syscall.h"
+#include "native/io/path.h"
+#include "native/io/tmpfile.h"
+#include "native/io/write.h"
+
+namespace backupkit {
+namespace {
+
+constexpr const char* kTransaction = "transaction";
+constexpr const char* kTrash = "trash";
+constexpr const char* kForTheApp = "restore";  // no transaction: nobody needs it
+constexpr const char* kNew = "new";
+constexpr const char* kGone = "gone";
+constexpr const char* kUnfinished = "journal.new";
+constexpr const char* kJournal = "journal";
+constexpr const char* kUndo = "undo";
+constexpr size_t kMaxJournal = size_t{1} << 30U;
+constexpr mode_t kPrivate = 0700;
+constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// Keeps the time of the sandbox's own directory over what is done to `.backup` in it.
+class TimeKeeper {
+ public:
+  explicit TimeKeeper(BorrowedFd directory) : directory_(directory) {
+    struct stat found{};
+    if (::fstat(directory.get(), &found) == 0) time_ = found.st_mtim;
+  }
+  ~TimeKeeper() {
+    if (!time_) return;
+    const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, *time_};
+    (void)::futimens(directory_.get(), times.data());  // whoever owns it only
+  }
+  TimeKeeper(const TimeKeeper&) = delete;
+  TimeKeeper& operator=(const TimeKeeper&) = delete;
+
+ private:
+  BorrowedFd directory_;
+  std::optional<timespec> time_;
+};
+
+// An error is no answer: what cannot be seen may be there.
+Result<bool> has(BorrowedFd directory, const std::string& name) {
+  auto found = identity_of(directory, name);
+  if (!found) return failure(found.error());
+  return found->exists();
+}
+
+// `.backup`, locked; not open where it is not there or, unless `waits`, locked by somebody.
+Result<UniqueFd> lock_backup(BorrowedFd sandbox, bool waits) {
+  for (;;) {
+    UniqueFd lock(retry([&] { return ::openat(sandbox.get(), kBackupDirectory, kDirectory); }));
+    if (!lock.is_open()) {
+      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return UniqueFd();
+      return errno_failure("'.backup'");
+    }
+    if (retry([&] { return ::flock(lock.get(), LOCK_EX | (waits ? 0 : LOCK_NB)); }) != 0) {
+      if (errno == EWOULDBLOCK) return UniqueFd();
+      return errno_failure("lock of '.backup'");
+    }
+    // Whoever had it may have removed the directory meanwhile.
+    struct stat held{};
+    auto there = identity_of(sandbox, kBackupDirectory);
+    if (!there) return failure(there.error());
+    if (::fstat(lock.get(), &held) == 0 && held.st_ino == there->inode) return lock;
+  }
+}
+
+// Removes what lies in `.backup` of transactions that are over, and `.backup` itself unless the app
+// has something in it.
+Result<void> clear(BorrowedFd sandbox, BorrowedFd backup) {
+  for (const char* name : {kTrash, kForTheApp}) {
+    if (auto removed = remove_tree(backup, name); !removed) return removed;
+  }
+  const TimeKeeper keeper(sandbox);
+  if (::unlinkat(sandbox.get(), kBackupDirectory, AT_REMOVEDIR) == 0) return {};
+  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT) return {};
+  return errno_failure("removal of '.backup'");
+}
+
+Result<void> rename_to(BorrowedFd from, const std::string& name, BorrowedFd to,
+                       const std::string& new_name, unsigned flags) {
+  if (::renameat2(from.get(), name.c_str(), to.get(), new_name.c_str(), flags) == 0) return {};
+  return errno_failure("move into place");
+}
+
+Error at(const Error& error, const std::string& path) { return error.in("'" + path + "'"); }
+
+}  // namespace
+
+Result<Transaction> Transaction::begin(BorrowedFd sandbox) {
+  UniqueFd lock;
+  while (!lock.is_open()) {
+    const TimeKeeper keeper(sandbox);
+    if (::mkdirat(sandbox.get(), kBackupDirectory, kPrivate) != 0 && errno != EEXIST) {
+      return errno_failure("'.backup' in the sandbox");
+    }
+    auto locked = lock_backup(sandbox, true);
+    if (!locked) return failure(locked.error());
+    lock = std::move(*locked);
+    if (lock.is_open()) break;
+    auto in_the_way = has(sandbox, kBackupDirectory);
+    if (!in_the_way) return failure(in_the_way.error());
+    if (*in_the_way) return failure(Error::from_errno(ENOTDIR, "'.backup' in the sandbox"));
+  }
+  Transaction made(sandbox, std::move(lock));
+  for (const char* name : {kTransaction, kTrash}) {
+    if (auto removed = remove_tree(made.lock_.borrow(), name); !removed) {
+      return failure(removed.error());
+    }
+  }
+  if (::mkdirat(made.lock_.get(), kTransaction, kPrivate) != 0) {
+    return errno_failure("'.backup/transaction'");
+  }
+  if (auto opened = made.open(); !opened) return failure(opened.error());
+  return made;
+}
+
+Result<void> Transaction::open() {
+  directory_.reset(retry([&] { return ::openat(lock_.get(), kTransaction, kDirectory); }));
+  if (!directory_.is_open()) return errno_failure("'.backup/transaction'");
+  auto stage = make_directories(directory_.borrow(), kNew, kPrivate);
+  if (!stage) return failure(stage.error());
+  auto gone = make_directories(directory_.borrow(), kGone, kPrivate);
+  if (!gone) return failure(gone.error());
+  stage_ = std::move(*stage);
+  gone_ = std::move(*gone);
+  return {};
+}
+
+Result<void> Transaction::commit(const Journal& journal) {
+  journal_ = journal;
+  const auto text = write_journal(journal);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const UniqueFd file(
+      retry([&] { return ::openat(directory_.get(), kUnfinished, kFlags, mode_t{0600}); }));
+  if (!file.is_open()) return errno_failure("the journal");
+  const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  if (auto written = write_all(file.borrow(), bytes, "the journal"); !written) return written;
+  if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
+  auto named = rename_to(directory_.borrow(), kUnfinished, directory_.borrow(), kJournal, 0);
+  if (!named) return failure(named.error().in("the journal"));
+  Result<void> done;
+  if (::fsync(directory_.get()) != 0) {
+    done = errno_failure("sync of the journal");
+  } else {
+    done = redo_all();
+  }
+  if (done) return {};
+  if (auto undone = undo(); !undone) {
+    return failure(
+        done.error().in("the restore cannot be undone now (" + undone.error().message() + ")"));
+  }
+  return done;
+}
+
+Result<void> Transaction::finish() { return remove(); }
+
+Result<void> Transaction::undo() {
+  auto is_committed = has(directory_.borrow(), kJournal);
+  if (!is_committed) return failure(is_committed.error());
+  if (*is_committed) {
+    auto named = rename_to(directory_.borrow(), kJournal, directory_.borrow(), kUndo, 0);
+    if (!named) return failure(named.error().in("the journal"));
+    if (::fsync(directory_.get()) != 0) return errno_failure("sync of the journal");
+    if (auto undone = undo_all(); !undone) return undone;
+  }
+  return remove();
+}
+
+Result<void> Transaction::read(const char* name) {
+  auto file = open_beneath(directory_.borrow(), name, O_RDONLY);
+  if (!file) return failure(file.error());
+  auto bytes = read_file(file->borrow(), kMaxJournal);
+  if (!bytes) return failure(bytes.error());
+  auto journal = read_journal({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  if (!journal) return failure(journal.error());
+  journal_ = std::move(*journal);
+  return {};
+}
+
+Result<void> Transaction::redo_all() {
+  if (auto unlocked = unlock_directories(); !unlocked) return unlocked;
+  for (size_t number = 0; number < journal_.steps.size(); ++number) {
+    const Step& step = journal_.steps[number];
+    if (auto done = redo(step, number); !done) return failure(at(done.error(), step.path));
+  }
+  if (auto changed = change_all(true); !changed) return changed;
+  if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
+  return {};
+}
+
+Result<void> Transaction::undo_all() {
+  if (auto unlocked = unlock_directories(); !unlocked) return unlocked;
+  for (size_t number = 0; number < journal_.steps.size(); ++number) {
+    const Step& step = journal_.steps[number];
+    auto done = step.old != 0 ? bring_back(step, number) : take_out(step, number);
+    if (!done) return failure(at(done.error(), step.path));
+  }
+  if (auto changed = change_all(false); !changed) return changed;
+  if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
+  return {};
+}
+
+Result<void> Transaction::redo(const Step& step, size_t number) {
+  auto parent = parent_of(step.path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(step.path);
+  const auto gone = std::to_string(number);
+  if (step.inode == 0) {
+    auto is_done = has(gone_.borrow(), gone);
+    if (!is_done) return failure(is_done.error());
+    if (*is_done) return {};
+    return rename_to(*parent, name, gone_.borrow(), gone, RENAME_NOREPLACE);
+  }
+  auto staged_parent = staged_parent_of(step.path);
+  if (!staged_parent) return failure(staged_parent.error());
+  auto staged = identity_of(*staged_parent, name);
+  if (!staged) return failure(staged.error());
+  if (staged->inode != step.inode) return {};
+  auto there = identity_of(*parent, name);
+  if (!there) return failure(there.error());
+  if (there->inode != step.old) {
+    return failure(Error::from_errno(
+        EBUSY, "somebody changed it during the restore: stop the app and restore again"));
+  }
+  const unsigned flags = step.old != 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+  return rename_to(*staged_parent, name, *parent, name, flags);
+}
+
+// Puts what was at the step's path before back to it.
+Result<void> Transaction::bring_back(const Step& step, size_t number) {
+  auto parent = parent_of(step.path);
+  if (!parent) return failure(parent.error());
+  const auto name = base_name(step.path);
+  auto there = identity_of(*parent, name);
+  if (!there) return failure(there.error());
+  if (there->inode == step.old) return {};
+  BorrowedFd from = gone_.borrow();
+  std::string from_name = std::to_string(number);
+  if (step.inode != 0) {
+    auto staged_parent = staged_parent_of(step.path);
+    if (!staged_parent) return failure(staged_parent.error());
+    from = *staged_parent;
+    from_name = name;
+  }
+  auto kept = identity_of(from, from_name);
+  if (!kept) return failure(kept.error());
+  if (kept->inode != step.old) {
+    return failure(Code::kIo, "what was there is neither in its place nor in the transaction");
+  }
+  return rename_to(from, from_name, *parent, name,
+                   there->exists() ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+}
+
+// Takes away what was put where nothing was, or what the app made of it.
+Result<void> Transaction::take_out(const Step& step, size_t number) {
+  auto staged_parent = staged_parent_of(step.path);
+  if (!staged_parent) return failure(staged_parent.error());
+  const auto name = base_name(step.path);
+  auto staged = identity_of(*staged_parent, name);
+  if (!staged) return failure(staged.error());
+  const auto gone = std::to_string(number);
+  auto is_done = has(gone_.borrow(), gone);
+  if (!is_done) return failure(is_done.error());
+  if (staged->exists() || *is_done) return {};
+  auto parent = parent_of(step.path);
+  if (!parent) return failure(parent.error());
+  auto there = identity_of(*parent, name);
+  if (!there) return failure(there.error());
+  if (!there->exists()) return {};
+  return rename_to(*parent, name, gone_.borrow(), gone, RENAME_NOREPLACE);
+}
+
+// An owner without privilege cannot change the entries of a directory that it may not write.
+Result<void> Transaction::unlock_directories() {
+  if (::geteuid() == 0) return {};
+  for (const auto& change : journal_.changes) {
+    auto directory = open_beneath(sandbox_, change.path, O_PATH | O_NOFOLLOW);
+    if (!directory) {
+      if (directory.error().sys_errno == ENOENT) continue;
+      return failure(directory.error());
+    }
+    if (auto unlocked = unlock(directory->borrow()); !unlocked) {
+      return failure(at(unlocked.error(), change.path));
+    }
+  }
+  return {};
+}
+
+// The deepest first: a directory may become one that leads nowhere for its owner.
+Result<void> Transaction::change_all(bool forward) {
+  for (auto change = journal_.changes.rbegin(); change != journal_.changes.rend(); ++change) {
+    const auto wanted = forward ? change->after : std::optional(change->before);
+    if (!wanted) continue;
+    auto entry = open_beneath(sandbox_, change->path, O_PATH | O_NOFOLLOW);
+    if (!entry) {
+      if (entry.error().sys_errno == ENOENT) continue;  // the app's own code has removed it
+      return failure(entry.error());
+    }
+    auto set = set_metadata(entry->borrow(), *wanted);
+    if (!set) return failure(at(set.error(), change->path));
+  }
+  return {};
+}
+
+Result<BorrowedFd> Transaction::parent_of(const std::string& path) {
+  const auto wanted = parent_name(path);
+  if (wanted.empty()) return sandbox_;
+  if (!parent_.directory.is_open() || parent_.path != wanted) {
+    auto opened = make_directories(sandbox_, wanted, kPrivate);
+    if (!opened) return failure(opened.error());
+    parent_ = {wanted, std::move(*opened)};
+  }
+  return parent_.directory.borrow();
+}
+
+Result<BorrowedFd> Transaction::staged_parent_of(const std::string& path) {
+  const auto wanted = parent_name(path);
+  if (wanted.empty()) return stage_.borrow();
+  if (!staged_parent_.directory.is_open() || staged_parent_.path != wanted) {
+    auto opened = open_beneath(stage_.borrow(), wanted, O_RDONLY | O_DIRECTORY);
+    if (!opened) return failure(opened.error());
+    staged_parent_ = {wanted, std::move(*opened)};
+  }
+  return staged_parent_.directory.borrow();
+}
+
+Result<void> Transaction::remove() {
+  for (UniqueFd* fd : {&parent_.directory, &staged_parent_.directory, &stage_, &gone_}) fd->reset();
+  auto named = rename_to(lock_.borrow(), kTransaction, lock_.borrow(), kTrash, 0);
+  if (!named) return failure(named.error().in("the transaction"));
+  if (::fsync(lock_.get()) != 0) return errno_failure("sync of '.backup'");
+  return clear(sandbox_, lock_.borrow());
+}
+
+// What the ways that a transaction can go have in common is in Transaction.
+class Recovery {
+ public:
+  static Result<Recovered> run(BorrowedFd sandbox, UniqueFd lock, bool undoes,
+                               const Restored& restored) {
+    auto is_there = has(lock.borrow(), kTransaction);
+    if (!is_there) return failure(is_there.error());
+    if (!*is_there) {
+      if (auto cleared = clear(sandbox, lock.borrow()); !cleared) return failure(cleared.error());
+      return Recovered::kNothing;
+    }
+    if (auto removed = remove_tree(lock.borrow(), kTrash); !removed) {
+      return failure(removed.error());
+    }
+    Transaction left(sandbox, std::move(lock));
+    if (auto opened = left.open(); !opened) return failure(opened.error());
+    auto is_undone = has(left.directory_.borrow(), kUndo);
+    if (!is_undone) return failure(is_undone.error());
+    if (*is_undone) return go_back(left);
+    auto is_committed = has(left.directory_.borrow(), kJournal);
+    if (!is_committed) return failure(is_committed.error());
+    if (!*is_committed) {
+      if (auto removed = left.remove(); !removed) return failure(removed.error());
+      return Recovered::kDiscarded;
+    }
+    if (auto read = left.read(kJournal); !read) return failure(read.error());
+    if (!undoes) return go_on(left, restored);
+    if (auto undone = left.undo(); !undone) return failure(undone.error());
+    return Recovered::kUndone;
+  }
+
+ private:
+  static Result<Recovered> go_back(Transaction& left) {
+    if (auto read = left.read(kUndo); !read) return failure(read.error());
+    if (auto undone = left.undo_all(); !undone) return failure(undone.error());
+    if (auto removed = left.remove(); !removed) return failure(removed.error());
+    return Recovered::kUndone;
+  }
+
+  static Result<Recovered> go_on(Transaction& left, const Restored& restored) {
+    auto done = left.redo_all();
+    if (done) done = restored(left.journal_.settings);
+    // Whoever asked for it has gone: the next one goes on.
+    if (!done && done.error().code == Code::kClosed) return failure(done.error());
+    if (!done) {
+      if (auto undone = left.undo(); !undone) return failure(undone.error());
+      return Recovered::kUndone;
+    }
+    if (auto removed = left.remove(); !removed) return failure(removed.error());
+    return Recovered::kCompleted;
+  }
+};
+
+Result<Recovered> recover(BorrowedFd sandbox, RecoveryPlan plan, const Restored& restored) {
+  auto lock = lock_backup(sandbox, plan.waits);
+  if (!lock) return failure(lock.error());
+  if (!lock->is_open()) return Recovered::kNothing;
+  return Recovery::run(sandbox, std::move(*lock), plan.undoes, restored);
+}
+
+Result<bool> remove_backup_directory(BorrowedFd sandbox) {
+  auto lock = lock_backup(sandbox, false);
+  if (!lock) return failure(lock.error());
+  if (!lock->is_open()) {
+    auto is_there = has(sandbox, kBackupDirectory);
+    if (!is_there) return failure(is_there.error());
+    return !*is_there;
+  }
+  const TimeKeeper keeper(sandbox);
+  if (auto removed = remove_tree(sandbox, kBackupDirectory); !removed) {
+    return failure(removed.error());
+  }
+  return true;
+}
+
+std::string_view describe(Recovered recovered) {
+  switch (recovered) {
+    case Recovered::kDiscarded:
+      return "an interrupted restore had not begun to change the data; it was dropped";
+    case Recovered::kCompleted:
+      return "an interrupted restore was completed";
+    case Recovered::kUndone:
+      return "an interrupted restore was undone";
+    default:
+      return "";
+  }
+}
+
+}  // namespace backupkit

@@ -1,0 +1,325 @@
+#include "native/extension/transaction.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "native/archive/tar_writer.h"
+#include "native/extension/plan.h"
+#include "native/extension/stage.h"
+#include "native/io/tmpfile.h"
+#include "native/manifest/manifest.h"
+#include "native/manifest/scan.h"
+#include "tests/native/census.h"
+#include "tests/native/tree.h"
+#include "tests/native/two_states.h"
+
+namespace backupkit {
+namespace {
+
+using Tree = std::map<std::string, std::string>;
+namespace fs = std::filesystem;
+
+const Rules kEverything = Rules::make({"*"}, {});
+
+// An archive of a tree, as a backup makes it.
+class Archive {
+ public:
+  explicit Archive(const fs::path& tree) {
+    const UniqueFd root(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    TarWriter writer(unnamed_file(root.borrow()).value());
+    std::map<uint64_t, std::string> first;
+    const auto visit = [&](const ScanEntry& found) -> Result<void> {
+      Entry entry;
+      entry.path = found.path;
+      entry.type = entry_type(found.mode).value();
+      entry.mode = found.mode & 07777U;
+      entry.uid = found.uid;
+      entry.gid = found.gid;
+      entry.mtime = found.mtime;
+      entry.link_target = found.link_target;
+      entry.xattrs = read_xattrs(found.parent, found.name).value();
+      const bool is_again = !S_ISDIR(found.mode) && !first.emplace(found.inode, found.path).second;
+      if (is_again) {
+        entry.type = EntryType::kHardLink;
+        entry.link_target = first[found.inode];
+      }
+      if (entry.type != EntryType::kFile) return writer.add(entry);
+      entry.size = found.size;
+      const UniqueFd file(::openat(found.parent.get(), found.name.c_str(), O_RDONLY | O_CLOEXEC));
+      auto added = writer.add_file(entry, file.borrow());
+      if (!added) return failure(added.error());
+      return {};
+    };
+    const auto miss = [](const Missed&) { return Result<void>{}; };
+    EXPECT_TRUE(scan(root.borrow(), kEverything, {visit, miss}).has_value());
+    EXPECT_TRUE(writer.finish().has_value());
+    size_ = writer.size();
+    file_ = writer.release();
+  }
+
+  [[nodiscard]] BorrowedFd file() const { return file_.borrow(); }
+  [[nodiscard]] uint64_t size() const { return size_; }
+
+ private:
+  UniqueFd file_;
+  uint64_t size_ = 0;
+};
+
+Result<void> put_all(Stage& stage, const Archive& archive) {
+  TarReader reader(archive.file(), archive.size());
+  for (;;) {
+    auto next = reader.next();
+    if (!next) return failure(next.error());
+    if (!*next) break;
+    if (auto put = stage.put(std::move(**next), reader, archive.file()); !put) return put;
+  }
+  if (auto linked = stage.put_links(); !linked) return linked;
+  return stage.finish();
+}
+
+// Two states of a sandbox that differ in every way: entries of each type that come, go, stay, are
+// replaced by each other type, and change only what they are besides their content.
+class TransactionTest : public Census {
+ protected:
+  void SetUp() override {
+    Census::SetUp();
+    scratch_.emplace(memory_directory());
+    make_old_state(sandbox());
+    make_new_state(*scratch_ / "new");
+    old_ = tree_of(sandbox());
+    archive_.emplace(*scratch_ / "new");
+    new_ = tree_of(*scratch_ / "new");
+  }
+
+  void TearDown() override {
+    root_.reset();
+    archive_.reset();
+    scratch_.reset();
+    Census::TearDown();
+  }
+
+  [[nodiscard]] fs::path sandbox() const { return *scratch_ / "sandbox"; }
+  [[nodiscard]] BorrowedFd root() {
+    root_.reset(::open(sandbox().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return root_.borrow();
+  }
+
+  // The transaction with all that is new in its stage, and its journal, before the commit.
+  struct Prepared {
+    Transaction transaction;
+    Journal journal;
+    uint64_t bytes;
+  };
+  Prepared prepare(bool mirrors) {
+    const auto sandbox_fd = root();
+    auto transaction = Transaction::begin(sandbox_fd).value();
+    Stage stage(sandbox_fd, transaction.stage(), {.prefix = "", .keeps_paths = mirrors});
+    EXPECT_TRUE(put_all(stage, *archive_));
+    auto journal =
+        plan(sandbox_fd, transaction.stage(), stage, mirrors ? &kEverything : nullptr).value();
+    return {std::move(transaction), std::move(journal), stage.bytes()};
+  }
+
+  // What the sandbox is to be after the restore.
+  [[nodiscard]] Tree merged() const { return merged_state(old_, new_); }
+
+  static Result<void> no_code(const std::string&) { return {}; }
+
+  std::optional<ScratchDirectory> scratch_;
+  std::optional<Archive> archive_;
+  Tree old_;
+  Tree new_;
+  UniqueFd root_;
+};
+
+TEST_F(TransactionTest, a_merge_replaces_what_comes_and_leaves_the_rest) {
+  auto prepared = prepare(false);
+  EXPECT_EQ(tree_of(sandbox()).at("kept/changed"), old_.at("kept/changed"));
+  ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+  ASSERT_TRUE(prepared.transaction.finish().has_value());
+  expect_same(tree_of(sandbox()), merged());
+}
+
+TEST_F(TransactionTest, a_mirror_is_what_comes_and_nothing_else) {
+  auto prepared = prepare(true);
+  ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+  ASSERT_TRUE(prepared.transaction.finish().has_value());
+  expect_same(tree_of(sandbox()), new_);
+}
+
+TEST_F(TransactionTest, what_is_there_already_is_not_made_again) {
+  for (uint64_t written : {UINT64_MAX, uint64_t{0}}) {
+    auto prepared = prepare(true);
+    if (written == 0) {
+      // Only what has several names is linked anew.
+      EXPECT_EQ(prepared.bytes, std::string("other two names").size());
+      for (const auto& step : prepared.journal.steps) {
+        EXPECT_TRUE(step.path.starts_with("links/") || !fs::is_regular_file(sandbox() / step.path))
+            << step.path;
+      }
+    }
+    ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+    ASSERT_TRUE(prepared.transaction.finish().has_value());
+    expect_same(tree_of(sandbox()), new_);
+  }
+}
+
+TEST_F(TransactionTest, undone_before_and_after_the_commit_nothing_has_changed) {
+  for (const bool commits : {false, true}) {
+    auto prepared = prepare(true);
+    if (commits) {
+      ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+      EXPECT_NE(tree_of(sandbox()), old_);
+    }
+    ASSERT_TRUE(prepared.transaction.undo().has_value());
+    expect_same(tree_of(sandbox()), old_);
+  }
+}
+
+TEST_F(TransactionTest, a_step_that_fails_leaves_the_old_state) {
+  auto prepared = prepare(false);
+  // As if the app had changed a file meanwhile.
+  make_file(sandbox() / "changed", "by the app");
+  set_time(sandbox() / "changed", 5, 5);
+  fs::rename(sandbox() / "changed", sandbox() / "kept/changed");
+  const auto done = prepared.transaction.commit(prepared.journal);
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().sys_errno, EBUSY);
+  EXPECT_TRUE(done.error().message().find("'kept/changed'") != std::string::npos);
+}
+
+TEST_F(TransactionTest, of_a_transaction_that_somebody_works_on_nothing_is_touched) {
+  auto prepared = prepare(false);
+  const UniqueFd other(::open(sandbox().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  EXPECT_EQ(recover(other.borrow(), {}, no_code).value(), Recovered::kNothing);
+  EXPECT_FALSE(remove_backup_directory(other.borrow()).value());
+  ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+  ASSERT_TRUE(prepared.transaction.finish().has_value());
+  expect_same(tree_of(sandbox()), merged());
+}
+
+TEST_F(TransactionTest, the_apps_own_code_decides_after_a_crash_whether_the_new_data_stay) {
+  for (const bool fails : {true, false}) {
+    {
+      auto prepared = prepare(false);
+      prepared.journal.settings = "of the restore";
+      ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+    }
+    std::string heard;
+    const auto code = [&](const std::string& settings) -> Result<void> {
+      heard = settings;
+      EXPECT_EQ(tree_of(sandbox()).at("kept/changed"), new_.at("kept/changed"));
+      // What the app does to the new data goes with them.
+      make_file(sandbox() / "kept/app's", "new");
+      fs::rename(sandbox() / "kept/app's", sandbox() / "kept/changed");
+      fs::remove_all(sandbox() / "only new");
+      if (fails) return failure(Code::kExtensionThrew, "no");
+      return {};
+    };
+    EXPECT_EQ(recover(root(), {}, code).value(),
+              fails ? Recovered::kUndone : Recovered::kCompleted);
+    EXPECT_EQ(heard, "of the restore");
+    if (fails) {
+      expect_same(tree_of(sandbox()), old_);
+    }
+    EXPECT_EQ(recover(root(), {}, code).value(), Recovered::kNothing);
+  }
+  EXPECT_FALSE(fs::exists(sandbox() / ".backup"));
+  EXPECT_FALSE(fs::exists(sandbox() / "only new"));
+}
+
+TEST_F(TransactionTest, a_damaged_journal_is_an_error_and_nothing_is_touched) {
+  {
+    auto prepared = prepare(false);
+  }
+  make_file(sandbox() / ".backup/transaction/journal", "{}\n");
+  const auto before = tree_of(sandbox());
+  const auto recovered = recover(root(), {}, no_code);
+  ASSERT_FALSE(recovered.has_value());
+  EXPECT_EQ(recovered.error().code, Code::kIo);
+  expect_same(tree_of(sandbox()), before);
+}
+
+// A power cut keeps any subset of the renames that were not synced. Each subset of the steps is one
+// state of the disk, in either direction.
+class PowerCut : public TransactionTest {
+ protected:
+  // Takes one step as the transaction itself does.
+  void take(const Step& step, size_t number, bool back) {
+    const auto place = sandbox() / step.path;
+    const auto stage = sandbox() / ".backup/transaction";
+    const auto kept =
+        step.inode != 0 ? stage / "new" / step.path : stage / "gone" / std::to_string(number);
+    if (step.inode != 0 && step.old != 0) {
+      ASSERT_EQ(::renameat2(AT_FDCWD, place.c_str(), AT_FDCWD, kept.c_str(), RENAME_EXCHANGE), 0);
+    } else if ((step.old != 0) != back) {
+      fs::rename(place, step.old != 0 ? kept : stage / "gone" / std::to_string(number));
+    } else {
+      fs::rename(kept, place);
+    }
+  }
+
+  // The sandbox as it is when the journal has just got its name.
+  std::vector<Step> committed() {
+    auto prepared = prepare(true);
+    make_file(sandbox() / ".backup/transaction/journal", write_journal(prepared.journal), 0600);
+    return prepared.journal.steps;
+  }
+
+  void save() { fs::copy(sandbox(), saved(), fs::copy_options::recursive); }
+  [[nodiscard]] fs::path saved() const { return *scratch_ / "saved"; }
+};
+
+TEST_F(PowerCut, every_subset_of_the_steps_is_completed) {
+  std::mt19937_64 random(7);
+  size_t states = 0;
+  const auto count = prepare(true).journal.steps.size();
+  ASSERT_EQ(recover(root(), {}, no_code).value(), Recovered::kDiscarded);
+  ASSERT_GT(count, 15U);
+  for (int round = 0; round < 400; ++round) {
+    const auto subset = round == 0 ? 0 : round == 1 ? ~uint64_t{0} : random();
+    const auto steps = committed();
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if ((subset >> i & 1U) != 0) take(steps[i], i, false);
+    }
+    ++states;
+    ASSERT_EQ(recover(root(), {}, no_code).value(), Recovered::kCompleted) << subset;
+    expect_same(tree_of(sandbox()), new_);
+    ASSERT_FALSE(HasFailure()) << subset;
+    fs::remove_all(sandbox());
+    make_old_state(sandbox());
+  }
+  RecordProperty("states", static_cast<int>(states));
+}
+
+TEST_F(PowerCut, every_subset_of_the_steps_back_is_undone) {
+  std::mt19937_64 random(8);
+  for (int round = 0; round < 400; ++round) {
+    const auto subset = round == 0 ? 0 : round == 1 ? ~uint64_t{0} : random();
+    {
+      auto prepared = prepare(true);
+      ASSERT_TRUE(prepared.transaction.commit(prepared.journal).has_value());
+      const auto directory = sandbox() / ".backup/transaction";
+      fs::rename(directory / "journal", directory / "undo");
+      for (size_t i = 0; i < prepared.journal.steps.size(); ++i) {
+        if ((subset >> i & 1U) != 0) take(prepared.journal.steps[i], i, true);
+      }
+    }
+    ASSERT_EQ(recover(root(), {}, no_code).value(), Recovered::kUndone) << subset;
+    expect_same(tree_of(sandbox()), old_);
+    ASSERT_FALSE(HasFailure()) << subset;
+  }
+}
+
+}  // namespace
+}  // namespace backupkit
