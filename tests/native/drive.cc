@@ -1,0 +1,167 @@
+// drive backup|restore BACKUPD ROOT FILES: backs up the bundle "app" of a device root into a
+// folder, or restores it from there, as a program of the interface does. Prints the code that the
+// bundle ends with. Exit code 0: it ended well, 1: with an error, 3: the service has gone.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "backupkit/client.h"
+#include "native/io/copy.h"
+#include "native/protocol/wire.h"
+
+namespace backupkit {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kBundle = "app";
+constexpr const char* kCapabilities = "capabilities.json";
+constexpr int kGone = 3;
+
+class Drive {
+ public:
+  Drive(std::unique_ptr<Client> client, fs::path files, bool restores)
+      : client_(std::move(client)), files_(std::move(files)), restores_(restores) {}
+
+  int run() {
+    if (!restores_ && !save_capabilities()) return kGone;
+    if (!begin()) return kGone;
+    while (!end_) {
+      if (!receive()) return kGone;
+    }
+    std::printf("%d %s\n", end_->first, end_->second.c_str());
+    return end_->first == 0 ? 0 : 1;
+  }
+
+ private:
+  bool save_capabilities() {
+    if (!client_->capabilities(++request_, {})) return false;
+    while (!capabilities_.is_open()) {
+      if (!receive()) return false;
+    }
+    return copy(capabilities_.borrow(), files_ / kCapabilities);
+  }
+
+  bool begin() {
+    if (!client_->open_session(++request_, restores_ ? 1 : 0) || !await_reply()) return false;
+    std::vector<BundleRequest> list(1);
+    list[0].name = kBundle;
+    UniqueFd file;
+    if (restores_) {
+      file.reset(::open((files_ / kCapabilities).c_str(), O_RDONLY | O_CLOEXEC));
+      for (const auto& entry : fs::directory_iterator(files_)) {
+        if (entry.path().filename() != kCapabilities) ++expected_;
+      }
+    }
+    if (!client_->append(++request_, false, encode_list(list), file.borrow(), {})) return false;
+    if (!await_reply() || !restores_) return !gone_;
+    for (const auto& entry : fs::directory_iterator(files_)) {
+      if (entry.path().filename() == kCapabilities) continue;
+      if (!client_->file_handle(++request_, kBundle, entry.path().filename())) return false;
+    }
+    return true;
+  }
+
+  bool await_reply() {
+    while (replied_ < request_) {
+      if (!receive()) return false;
+    }
+    return true;
+  }
+
+  bool receive() {
+    auto batch = client_->await();
+    gone_ = !batch || !*batch;
+    if (gone_) return false;
+    auto frames = decode_message((*batch)->frames, std::move((*batch)->fds));
+    if (!frames) return false;
+    for (auto& frame : *frames) {
+      if (!take(frame)) return false;
+    }
+    return true;
+  }
+
+  bool take(Frame& frame) {
+    ByteReader reader(frame.body);
+    switch (frame.type) {
+      case FrameType::kReply:
+        replied_ = reader.get<uint32_t>();
+        if (const auto error = read_error(reader)) {
+          end_.emplace(static_cast<int>(error->code), error->message());
+        }
+        if (!frame.fds.empty()) capabilities_ = std::move(frame.fds[0]);
+        return true;
+      case FrameType::kBundleBegin:
+      case FrameType::kBundleEnd: {
+        (void)reader.get_text(kMaxNameText);
+        const auto error = read_error(reader);
+        if (error || frame.type == FrameType::kBundleEnd) {
+          end_.emplace(error ? static_cast<int>(error->code) : 0, error ? error->message() : "");
+        }
+        return true;
+      }
+      case FrameType::kFileReady:
+        return take_file(frame, reader);
+      default:
+        return true;
+    }
+  }
+
+  bool take_file(Frame& frame, ByteReader& reader) {
+    const auto sequence = reader.get<uint64_t>();
+    (void)reader.get_text(kMaxNameText);
+    const auto path = files_ / reader.get_text(kMaxNameText);
+    const bool is_there = !frame.fds.empty();
+    if (is_there && restores_) {
+      const UniqueFd from(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!copier_.copy(from.borrow(), frame.fds[0].borrow())) return false;
+    } else if (is_there && !copy(frame.fds[0].borrow(), path)) {
+      return false;
+    }
+    frame.fds.clear();
+    if (!client_->settle(sequence, 0) || !client_->settle(sequence, 1)) return false;
+    if (!restores_ || ++handled_ < expected_) return true;
+    return client_->publish(++request_, kBundle, "").has_value();
+  }
+
+  bool copy(BorrowedFd from, const fs::path& to) {
+    const UniqueFd file(::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    return file.is_open() && copier_.copy(from, file.borrow()).has_value();
+  }
+
+  std::unique_ptr<Client> client_;
+  fs::path files_;
+  bool restores_;
+  Copier copier_;
+  uint32_t request_ = 0;
+  uint32_t replied_ = 0;
+  bool gone_ = false;
+  size_t expected_ = 0;
+  size_t handled_ = 0;
+  UniqueFd capabilities_;
+  std::optional<std::pair<int, std::string>> end_;
+};
+
+}  // namespace
+}  // namespace backupkit
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 2;
+  auto client = backupkit::Client::embed(argv[2], argv[3]);
+  if (!client) {
+    std::printf("%d %s\n", static_cast<int>(client.error().code), client.error().message().c_str());
+    return backupkit::kGone;
+  }
+  const bool restores = std::string_view(argv[1]) == "restore";
+  return backupkit::Drive(std::move(*client), argv[4], restores).run();
+}
