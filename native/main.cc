@@ -1,10 +1,12 @@
-// backupd: the service, and with its first argument the processes that it starts.
+// backupd: the service, and with its first argument the processes that it starts, or
+// what it is asked about its rules.
 
 #include "native/extension/main.h"
 
 #include <string_view>
 
 #include "native/service/daemon.h"
+#include "native/service/explain.h"
 #include "native/service/hook_process.h"
 #include "native/service/recovery.h"
 #include "native/service/survey.h"
@@ -15,5 +17,6 @@ int main(int argc, char** argv) {
   if (role == "--hook") return backupkit::hook_main(argc, argv);
   if (role == "--recover") return backupkit::recover_main(argc, argv);
   if (role == "--survey") return backupkit::survey_main();
+  if (role == "--explain") return backupkit::explain_main(argc, argv);
   return backupkit::daemon_main(argc, argv);
 }

@@ -5,12 +5,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
+import org.backupkit.internal.NativeLibrary;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -22,7 +25,7 @@ import picocli.CommandLine.Spec;
 /** Keeps the bundle files of a device root. */
 @Command(
     name = "bundle",
-    description = "Adds, lists and removes the bundles of a device root.",
+    description = "Adds, lists and removes the bundles of a device root, and explains their rules.",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND")
 final class BundleCommand implements Runnable {
@@ -30,7 +33,7 @@ final class BundleCommand implements Runnable {
 
   @Override
   public void run() {
-    throw wrong("One of add, list and remove is missing");
+    throw wrong("One of add, list, remove and explain is missing");
   }
 
   @Command(name = "add", description = "Adds a bundle, or replaces its file.")
@@ -128,6 +131,46 @@ final class BundleCommand implements Runnable {
       throw new IOException("The device root \"" + root + "\" has no bundle \"" + name + "\"");
     }
     return 0;
+  }
+
+  @Command(
+      name = "explain",
+      description = "Says which rule takes a path into a bundle's backup, or leaves it out.")
+  int explain(
+      @Parameters(paramLabel = "NAME", description = "The bundle's name.") String name,
+      @Parameters(
+              paramLabel = "PATH",
+              description = "A path inside its sandbox; with a / at its end, a directory.")
+          String path,
+      @Option(
+              names = "--root",
+              paramLabel = "DIR",
+              required = true,
+              description = "The device root.")
+          Path root)
+      throws IOException, InterruptedException {
+    // The service's own program judges: there is no second opinion on its rules.
+    Process judge =
+        new ProcessBuilder(
+                NativeLibrary.backupd().toString(),
+                "--explain",
+                Connection.directory(root).toString(),
+                name,
+                path)
+            .start();
+    judge.getOutputStream().close();
+    // Each is some lines: neither fills a pipe.
+    String said = text(judge.getInputStream());
+    String problem = text(judge.getErrorStream());
+    if (judge.waitFor() != 0) {
+      throw new IOException(problem);
+    }
+    System.out.println(said);
+    return 0;
+  }
+
+  private static String text(InputStream stream) throws IOException {
+    return new String(stream.readAllBytes(), StandardCharsets.UTF_8).strip();
   }
 
   /** Writes a bundle's file so that a reader sees the old one or the new one. */

@@ -77,6 +77,17 @@ class MainTest {
   }
 
   @Test
+  void bundle_explain_saysWhichRuleDecided() throws IOException {
+    String root = device().toString();
+    assertEquals(0, run("bundle", "explain", "notes", "note.txt", "--root", root), errors);
+    assertEquals("'note.txt' is backed up: include '*' takes all", output.strip());
+    assertEquals(1, run("bundle", "explain", "nobody", "note.txt", "--root", root));
+    assertTrue(errors.contains("nobody"), errors);
+    assertEquals(1, run("bundle", "explain", "notes", "../x", "--root", root));
+    assertTrue(errors.contains("'../x' is no path inside a sandbox"), errors);
+  }
+
+  @Test
   void wrongUse_isTwo_andOneSentence() {
     assertEquals(2, run("bench"));
     assertEquals(2, run("backup"));
