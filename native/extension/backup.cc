@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,6 +82,7 @@ class Backup {
     }
   };
 
+  Result<void> prepare(UniqueFd old_manifest);
   Result<void> visit(const ScanEntry& found);
   Result<void> take(const ScanEntry& found, BorrowedFd copy);
   Result<std::optional<ManifestRow>> last_row(const std::string& path);
@@ -102,7 +104,7 @@ class Backup {
   Result<void> keep_row(const ManifestRow& row);
   Result<void> store_row(const ManifestRow& row);
   Result<void> store_part_row(const ManifestRow& row);
-  void name_first(const ScanEntry& found, FirstName first);
+  void name_first(const ScanEntry& found, const FirstName& first);
   Result<void> send_index();
   Result<void> send_report();
 
@@ -126,7 +128,8 @@ class Backup {
   uint64_t unchanged_ = 0;
 };
 
-Result<void> Backup::run(UniqueFd old_manifest) {
+// What comes before the first entry.
+Result<void> Backup::prepare(UniqueFd old_manifest) {
   auto prepared = hook_.on_backup(settings_);
   if (!prepared) return failure(prepared.error());
   app_report_ = std::move(*prepared);
@@ -138,6 +141,11 @@ Result<void> Backup::run(UniqueFd old_manifest) {
     if (!history) return failure(history.error());
     history_ = std::move(*history);
   }
+  return {};
+}
+
+Result<void> Backup::run(UniqueFd old_manifest) {
+  if (auto prepared = prepare(std::move(old_manifest)); !prepared) return prepared;
   const ScanHandlers handlers{.visit = [this](const ScanEntry& found) { return visit(found); },
                               .miss = [this](const Missed& missed) { return miss(missed); }};
   if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
@@ -183,11 +191,11 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy) {
     };
     auto unit = take_sqlite_unit(found, sandbox_, settings_.labels, wants);
     if (!unit) return failure(unit.error());
-    if (*unit) return take_unit(std::move(**unit), *old, is_held);
+    if (auto& taken = *unit) return take_unit(std::move(*taken), *old, is_held);
   }
   auto held = holds(found, *old, copy);
   if (!held) return failure(held.error());
-  if (*held) return keep_last(found, **old);
+  if (const auto& last = *old; *held && last) return keep_last(found, *last);
   return S_ISREG(found.mode) ? add_file(found, *old, copy) : add_plain(found, *old);
 }
 
@@ -203,7 +211,7 @@ Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>
   }
   const auto& [found, copy] = unit.database;
   if (is_lost) return lose(found, old, handling);
-  return is_held ? keep_last(found, *old) : add_file(found, old, copy.borrow());
+  return is_held && old ? keep_last(found, *old) : add_file(found, old, copy.borrow());
 }
 
 // Takes what was beside a database and is gone by now: the walk does not come by.
@@ -335,7 +343,7 @@ Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>&
   if (handling->fate != Fate::kStored) return lose(found, old, *handling);
   FirstName first{.path = found.path};
   if (is_big) first.item = index_.size() - 1;
-  name_first(found, std::move(first));
+  name_first(found, first);
   ManifestRow added = row(found, handling->in);
   added.hash = std::move(handling->hash);
   if (is_big) return store_row(added);
@@ -365,9 +373,9 @@ Result<void> Backup::store_part_row(const ManifestRow& row) {
   return store_row(row);
 }
 
-void Backup::name_first(const ScanEntry& found, FirstName first) {
+void Backup::name_first(const ScanEntry& found, const FirstName& first) {
   if (found.links <= 1 || S_ISDIR(found.mode)) return;
-  first_names_.try_emplace({found.device, found.inode}, std::move(first));
+  first_names_.try_emplace({found.device, found.inode}, first);
 }
 
 Result<void> Backup::send_index() {

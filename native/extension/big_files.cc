@@ -107,13 +107,10 @@ Result<void> BigFiles::make_room(bool for_copy) {
 // Sends it until it was sent as it is, as often as it may be read.
 Result<Handling> BigFiles::send_stable(Sent& sent) {
   for (; sent.readings < kMostReadings;) {
-    if (sent.readings > 0) {
-      ++work_.resent;
-      if (auto opened = sent.content.reopen(sent.found); !opened) {
-        return handling_of(opened.error());
-      }
-    }
-    ++sent.readings;
+    const bool is_again = sent.readings++ > 0;
+    if (is_again) ++work_.resent;
+    auto opened = is_again ? sent.content.reopen(sent.found) : Result<void>{};
+    if (!opened) return handling_of(opened.error());
     auto done = send(sent);
     if (!done && done.error().code == Code::kPackFailed) return handling_of(done.error());
     if (!done) return failure(done.error());
@@ -136,8 +133,9 @@ Result<bool> BigFiles::send(Sent& sent) {
   if (hashes_first) {
     auto hashed = hash(sent);
     if (!hashed) return failure(hashed.error());
-    if (!*hashed || !sent.content.is_unchanged()) return false;
-    item.hash = sent.row.hash = **hashed;
+    const auto& digest = *hashed;
+    if (!digest || !sent.content.is_unchanged()) return false;
+    item.hash = sent.row.hash = *digest;
   }
   if (auto sending = hand_out(sent); !sending) return failure(sending.error());
   if (options_.hashes && !hashes_first) {  // while the receiver copies

@@ -100,8 +100,8 @@ Result<void> History::keep(const std::string& path,
   };
   auto matched = join_->match(path);
   if (!matched) return failure(matched.error());
-  if (*matched) {
-    if (auto kept = keep_one(std::move(**matched)); !kept) return kept;
+  if (auto& row = *matched) {
+    if (auto kept = keep_one(std::move(*row)); !kept) return kept;
   }
   return join_->take_below(path, keep_one);
 }
@@ -142,8 +142,9 @@ Result<void> History::correct(BorrowedFd into, const Corrections& corrections) {
   for (;;) {
     auto next = (*reader)->next();
     if (!next) return failure(next.error());
-    if (!*next) return writer.finish();
-    ManifestRow row = std::move(**next);
+    auto& read = *next;
+    if (!read) return writer.finish();
+    ManifestRow row = std::move(*read);
     const auto found = corrections.find(row.in);
     if (found != corrections.end()) {
       const bool is_link = row.type == EntryType::kHardLink;

@@ -82,7 +82,7 @@ class Taking {
     auto wanted = wants(found_);
     if (!wanted) return failure(wanted.error());
     if (*wanted) {
-      if (auto copied = copy_one(*database_, unit.database); !copied) return copied;
+      if (auto copied = copy_one(database(), unit.database); !copied) return copied;
     }
     // The WAL after the database: what is in the one by a checkpoint is in the other, too.
     for (const char* suffix : kSuffixes) {
@@ -102,7 +102,7 @@ class Taking {
   // Whether what was copied belongs together.
   [[nodiscard]] bool is_consistent() const {
     if (copied_hook) copied_hook(found_.path);
-    if (!database_->is_unchanged()) return false;
+    if (!database().is_unchanged()) return false;
     const bool is_covered = locked_ && (wal_locked_ || !exists("-wal"));
     for (const std::string_view suffix : kSuffixes) {
       if (suffix == "-wal" ? wal_locked_ : is_covered) continue;
@@ -115,6 +115,9 @@ class Taking {
   }
 
  private:
+  [[nodiscard]] const Content& database() const {
+    return *database_;  // NOLINT(bugprone-unchecked-optional-access): open() has set it
+  }
   [[nodiscard]] ScanEntry beside(std::string_view suffix) const {
     ScanEntry entry = found_;
     entry.path += suffix;

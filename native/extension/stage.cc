@@ -131,20 +131,21 @@ Result<void> Stage::put(Entry entry, TarReader& reader, BorrowedFd archive) {
     case EntryType::kHardLink:
       links_.push_back(std::move(entry));
       return {};
-    case EntryType::kFile: {
-      const auto offset = reader.content_offset();
-      if (!offset) return failure(offset.error());
-      const auto readable = entry.holes.empty() ? entry.size : 0;
-      if (auto noted = note_database(entry.path, readable, archive, *offset); !noted) {
-        return named(std::move(noted), entry);
-      }
-      auto present = is_present(entry, reader, archive);
-      if (!present) return named(failure(present.error()), entry);
-      return *present ? Result<void>{} : named(make_file(entry, reader), entry);
-    }
+    case EntryType::kFile:
+      return named(put_regular(entry, reader, archive), entry);
     default:
       return named(make_node(entry), entry);
   }
+}
+
+Result<void> Stage::put_regular(const Entry& entry, TarReader& reader, BorrowedFd archive) {
+  const auto offset = reader.content_offset();
+  if (!offset) return failure(offset.error());
+  const auto readable = entry.holes.empty() ? entry.size : 0;
+  if (auto noted = note_database(entry.path, readable, archive, *offset); !noted) return noted;
+  auto present = is_present(entry, reader, archive);
+  if (!present) return failure(present.error());
+  return *present ? Result<void>{} : make_file(entry, reader);
 }
 
 Result<void> Stage::put_directory(const Entry& entry) {

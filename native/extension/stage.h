@@ -74,6 +74,7 @@ class Stage {
   [[nodiscard]] Result<void> admit(Entry& entry);
   [[nodiscard]] Result<BorrowedFd> staged_parent_of(const std::string& path);
   [[nodiscard]] Result<BorrowedFd> present_parent_of(const std::string& path);
+  [[nodiscard]] Result<void> put_regular(const Entry& entry, TarReader& reader, BorrowedFd archive);
   [[nodiscard]] Result<void> put_directory(const Entry& entry);
   [[nodiscard]] Result<void> make_file(const Entry& entry, TarReader& reader);
   [[nodiscard]] Result<void> make_link(const Entry& entry);

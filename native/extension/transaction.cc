@@ -369,6 +369,11 @@ class Recovery {
     }
     Transaction left(sandbox, std::move(lock));
     if (auto opened = left.open(); !opened) return failure(opened.error());
+    return end(left, undoes, restored);
+  }
+
+ private:
+  static Result<Recovered> end(Transaction& left, bool undoes, const Restored& restored) {
     auto is_undone = has(left.directory_.borrow(), kUndo);
     if (!is_undone) return failure(is_undone.error());
     if (*is_undone) return go_back(left);
@@ -384,7 +389,6 @@ class Recovery {
     return Recovered::kUndone;
   }
 
- private:
   static Result<Recovered> go_back(Transaction& left) {
     if (auto read = left.read(kUndo); !read) return failure(read.error());
     if (auto undone = left.undo_all(); !undone) return failure(undone.error());

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -99,14 +100,14 @@ Result<std::string> explain(BorrowedFd root, const std::string& name, std::strin
 
 int explain_main(int argc, char** argv) {
   if (argc != 5) {
-    std::fputs("usage: backupd --explain ROOT BUNDLE PATH\n", stderr);
+    (void)std::fputs("usage: backupd --explain ROOT BUNDLE PATH\n", stderr);
     return 2;
   }
   const UniqueFd root(retry([&] { return ::open(argv[2], kFlags); }));
   auto said = root.is_open() ? explain(root.borrow(), argv[3], argv[4])
                              : Result<std::string>(errno_failure(quoted(argv[2])));
-  std::fputs((said ? *said : said.error().context).c_str(), said ? stdout : stderr);
-  std::fputs("\n", said ? stdout : stderr);
+  (void)std::fputs((said ? *said : said.error().context).c_str(), said ? stdout : stderr);
+  (void)std::fputs("\n", said ? stdout : stderr);
   return said ? 0 : 1;
 }
 
