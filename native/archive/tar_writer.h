@@ -32,7 +32,8 @@ class TarWriter {
   [[nodiscard]] Result<std::string> add_file(const Entry& entry, BorrowedFd content);
 
   // Takes the entry added last out again, as if it had never been added: at most once after each,
-  // also after one whose content failed. An error is one of the archive's own descriptor, which must be able to seek.
+  // also after one whose content failed. An error is one of the archive's own descriptor, which
+  // must be able to seek.
   [[nodiscard]] Result<void> take_back();
 
   // Writes the end of the archive. Nothing can be added afterwards.

@@ -31,9 +31,7 @@ void Hasher::update_zeros(uint64_t count) {
   update(std::span(kZeros).first(static_cast<size_t>(count)));
 }
 
-void Hasher::copy_from(const Hasher& other) {
-  XXH3_copyState(&state_->xxh3, &other.state_->xxh3);
-}
+void Hasher::copy_from(const Hasher& other) { XXH3_copyState(&state_->xxh3, &other.state_->xxh3); }
 
 std::string Hasher::finish() {
   XXH128_canonical_t canonical;
