@@ -79,9 +79,10 @@ Result<UniqueFd> lock_backup(BorrowedFd sandbox, bool waits) {
     }
     // Whoever had it may have removed the directory meanwhile.
     struct stat held{};
+    if (::fstat(lock.get(), &held) != 0) return errno_failure("'.backup'");
     auto there = identity_of(sandbox, kBackupDirectory);
     if (!there) return failure(there.error());
-    if (::fstat(lock.get(), &held) == 0 && held.st_ino == there->inode) return lock;
+    if (held.st_ino == there->inode) return lock;
   }
 }
 
@@ -225,26 +226,34 @@ Result<void> Transaction::redo(const Step& step, size_t number) {
   auto parent = parent_of(step.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(step.path);
-  const auto gone = std::to_string(number);
-  if (step.inode == 0) {
-    auto is_done = has(gone_.borrow(), gone);
-    if (!is_done) return failure(is_done.error());
-    if (*is_done) return {};
-    return rename_to(*parent, name, gone_.borrow(), gone, RENAME_NOREPLACE);
-  }
-  auto staged_parent = staged_parent_of(step.path);
-  if (!staged_parent) return failure(staged_parent.error());
-  auto staged = identity_of(*staged_parent, name);
-  if (!staged) return failure(staged.error());
-  if (staged->inode != step.inode) return {};
+  auto kept = kept_of(step, number);
+  if (!kept) return failure(kept.error());
+  if (kept->inode != step.inode) return {};
   auto there = identity_of(*parent, name);
   if (!there) return failure(there.error());
   if (there->inode != step.old) {
     return failure(Error::from_errno(
         EBUSY, "somebody changed it during the restore: stop the app and restore again"));
   }
+  if (step.inode == 0) {
+    return rename_to(*parent, name, kept->directory, kept->name, RENAME_NOREPLACE);
+  }
   const unsigned flags = step.old != 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-  return rename_to(*staged_parent, name, *parent, name, flags);
+  return rename_to(kept->directory, kept->name, *parent, name, flags);
+}
+
+// Where what comes waits for its step, and what goes is kept after it; and the inode that is there.
+Result<Transaction::Kept> Transaction::kept_of(const Step& step, size_t number) {
+  Kept kept{gone_.borrow(), std::to_string(number)};
+  if (step.inode != 0) {
+    auto staged_parent = staged_parent_of(step.path);
+    if (!staged_parent) return failure(staged_parent.error());
+    kept = {*staged_parent, base_name(step.path)};
+  }
+  auto there = identity_of(kept.directory, kept.name);
+  if (!there) return failure(there.error());
+  kept.inode = there->inode;
+  return kept;
 }
 
 // Puts what was at the step's path before back to it.
@@ -255,34 +264,26 @@ Result<void> Transaction::bring_back(const Step& step, size_t number) {
   auto there = identity_of(*parent, name);
   if (!there) return failure(there.error());
   if (there->inode == step.old) return {};
-  BorrowedFd from = gone_.borrow();
-  std::string from_name = std::to_string(number);
-  if (step.inode != 0) {
-    auto staged_parent = staged_parent_of(step.path);
-    if (!staged_parent) return failure(staged_parent.error());
-    from = *staged_parent;
-    from_name = name;
-  }
-  auto kept = identity_of(from, from_name);
+  auto kept = kept_of(step, number);
   if (!kept) return failure(kept.error());
+  // The step was not taken: somebody else has changed what was there.
+  if (kept->inode == step.inode) return {};
   if (kept->inode != step.old) {
     return failure(Code::kIo, "what was there is neither in its place nor in the transaction");
   }
-  return rename_to(from, from_name, *parent, name,
+  return rename_to(kept->directory, kept->name, *parent, name,
                    there->exists() ? RENAME_EXCHANGE : RENAME_NOREPLACE);
 }
 
 // Takes away what was put where nothing was, or what the app made of it.
 Result<void> Transaction::take_out(const Step& step, size_t number) {
-  auto staged_parent = staged_parent_of(step.path);
-  if (!staged_parent) return failure(staged_parent.error());
+  auto kept = kept_of(step, number);
+  if (!kept) return failure(kept.error());
   const auto name = base_name(step.path);
-  auto staged = identity_of(*staged_parent, name);
-  if (!staged) return failure(staged.error());
   const auto gone = std::to_string(number);
   auto is_done = has(gone_.borrow(), gone);
   if (!is_done) return failure(is_done.error());
-  if (staged->exists() || *is_done) return {};
+  if (kept->inode != 0 || *is_done) return {};
   auto parent = parent_of(step.path);
   if (!parent) return failure(parent.error());
   auto there = identity_of(*parent, name);

@@ -36,6 +36,8 @@
 // transaction holds a lock, which the kernel drops with its process.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -77,11 +79,18 @@ class Transaction {
     UniqueFd directory;
   };
 
+  struct Kept {
+    BorrowedFd directory;
+    std::string name;
+    uint64_t inode = 0;
+  };
+
   [[nodiscard]] Result<void> open();
   [[nodiscard]] Result<void> read(const char* name);
   [[nodiscard]] Result<void> redo_all();
   [[nodiscard]] Result<void> undo_all();
   [[nodiscard]] Result<void> redo(const Step& step, size_t number);
+  [[nodiscard]] Result<Kept> kept_of(const Step& step, size_t number);
   [[nodiscard]] Result<void> bring_back(const Step& step, size_t number);
   [[nodiscard]] Result<void> take_out(const Step& step, size_t number);
   [[nodiscard]] Result<void> unlock_directories();

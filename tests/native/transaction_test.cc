@@ -133,6 +133,16 @@ class TransactionTest : public Census {
   // What the sandbox is to be after the restore.
   [[nodiscard]] Tree merged() const { return merged_state(old_, new_); }
 
+  // The old state where the app has changed or removed one entry.
+  [[nodiscard]] Tree old_but(const std::string& path, const Tree& is) const {
+    Tree tree = old_;
+    tree.erase(path);
+    if (is.contains(path)) tree[path] = is.at(path);
+    // Of two names of an inode the second is told by the first.
+    if (path == "links/first") tree["links/second"] = is.at("links/second");
+    return tree;
+  }
+
   static Result<void> no_code(const std::string&) { return {}; }
 
   std::optional<ScratchDirectory> scratch_;
@@ -186,16 +196,38 @@ TEST_F(TransactionTest, undone_before_and_after_the_commit_nothing_has_changed) 
   }
 }
 
-TEST_F(TransactionTest, a_step_that_fails_leaves_the_old_state) {
-  auto prepared = prepare(false);
-  // As if the app had changed a file meanwhile.
-  make_file(sandbox() / "changed", "by the app");
-  set_time(sandbox() / "changed", 5, 5);
-  fs::rename(sandbox() / "changed", sandbox() / "kept/changed");
-  const auto done = prepared.transaction.commit(prepared.journal);
-  ASSERT_FALSE(done.has_value());
-  EXPECT_EQ(done.error().sys_errno, EBUSY);
-  EXPECT_TRUE(done.error().message().find("'kept/changed'") != std::string::npos);
+TEST_F(TransactionTest, what_the_app_changes_meanwhile_is_an_error_and_stays_as_the_app_left_it) {
+  // One that is replaced, and one that a mirror takes away.
+  for (const std::string path : {"kept/changed", "links/first"}) {
+    SCOPED_TRACE(path);
+    auto prepared = prepare(true);
+    make_file(sandbox() / "the app's", "by the app");
+    fs::rename(sandbox() / "the app's", sandbox() / path);
+    const auto done = prepared.transaction.commit(prepared.journal);
+    ASSERT_FALSE(done.has_value());
+    EXPECT_EQ(done.error().sys_errno, EBUSY) << done.error().message();
+    EXPECT_FALSE(fs::exists(sandbox() / ".backup"));
+    const auto is = tree_of(sandbox());
+    EXPECT_NE(is.at(path), old_.at(path));
+    expect_same(is, old_but(path, is));
+    fs::remove_all(sandbox());
+    make_old_state(sandbox());
+  }
+}
+
+TEST_F(TransactionTest, what_the_app_removes_meanwhile_is_an_error_and_stays_removed) {
+  for (const std::string path : {"kept/changed", "links/first"}) {
+    SCOPED_TRACE(path);
+    auto prepared = prepare(true);
+    fs::remove(sandbox() / path);
+    ASSERT_FALSE(prepared.transaction.commit(prepared.journal).has_value());
+    EXPECT_FALSE(fs::exists(sandbox() / ".backup"));
+    const auto is = tree_of(sandbox());
+    EXPECT_FALSE(is.contains(path));
+    expect_same(is, old_but(path, is));
+    fs::remove_all(sandbox());
+    make_old_state(sandbox());
+  }
 }
 
 TEST_F(TransactionTest, of_a_transaction_that_somebody_works_on_nothing_is_touched) {
