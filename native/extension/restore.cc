@@ -164,7 +164,7 @@ Result<void> Restore::settle_rows() {
     entry.gid = row->gid;
     entry.mtime = row->mtime;
     if (auto settled = stage_.settle(entry); !settled) return settled;
-    (void)link_.progress("stage", entry.path, stage_.entries(), stage_.bytes());
+    (void)link_.progress("commit", entry.path, stage_.entries(), stage_.bytes());
   }
 }
 
@@ -180,7 +180,7 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
     ++entries;
     if (!intake_.selection().takes(item.file_name, entry->path)) continue;
     // The restore goes on when the service has gone meanwhile: all that it needs is here.
-    (void)link_.progress("stage", entry->path, stage_.entries(), stage_.bytes());
+    (void)link_.progress("commit", entry->path, stage_.entries(), stage_.bytes());
     if (auto put = stage_.put(std::move(*entry), reader, archive); !put) {
       return failure(put.error().in(item.file_name));
     }
