@@ -47,8 +47,10 @@ Result<Settings> Settings::parse(std::string text) {
   const auto options = json.value("options", nlohmann::json::object());
   // A client's own words: whatever else it may be, only "none" means none.
   settings.hashes_big_files = !options.contains("integrity") || options["integrity"] != "none";
-  settings.is_mirror = options.contains("restoreMode") && options["restoreMode"] == "mirror";
   settings.full_backup_only = json.value("fullBackupOnly", false);
+  // What such an app gets is not put beside its data, which would all be too much.
+  settings.is_mirror = !settings.full_backup_only && options.contains("restoreMode") &&
+                       options["restoreMode"] == "mirror";
   settings.space_needed = json.value("spaceNeeded", uint64_t{0});
   settings.text = std::move(text);
   return settings;

@@ -62,6 +62,14 @@ public final class Device {
     JSON.writeValue(file.toFile(), bundle);
   }
 
+  /** Sets a member of the rules of a bundle that was added. */
+  public void setRule(String name, String key, Object value) throws IOException {
+    Path file = bundleFile(name);
+    ObjectNode bundle = (ObjectNode) JSON.readTree(file.toFile());
+    ((ObjectNode) bundle.get("backup")).putPOJO(key, value);
+    JSON.writeValue(file.toFile(), bundle);
+  }
+
   /** Writes the service's settings. */
   public void configure(String json) throws IOException {
     Files.writeString(root.resolve("etc/backupkit/service.json"), json);

@@ -151,13 +151,15 @@ class SnapshotChainTest {
   }
 
   @Test
-  void mirror_isAskedOfTheServiceAndRestores() throws IOException {
+  void mirror_bringsBackWhatIsMissing_andRemovesWhatIsTooMuch() throws IOException {
     backUp();
     Files.delete(sandbox.resolve("big.bin"));
+    Files.writeString(sandbox.resolve("later.txt"), "not in the backup");
     RestoreOptions mirror = new RestoreOptions(RestoreOptions.Mode.MIRROR);
     Map<String, String> ids = Map.of(BUNDLE, store.snapshots().get(0).id());
     assertTrue(store.restore(service, ids, mirror, Progress.NONE).succeeded());
     assertEquals(BIG, Files.size(sandbox.resolve("big.bin")));
+    assertFalse(Files.exists(sandbox.resolve("later.txt")));
   }
 
   @Test
