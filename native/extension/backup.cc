@@ -168,6 +168,7 @@ Result<void> Backup::visit(const ScanEntry& found) {
   if (beside.empty()) return take(found, BorrowedFd());
   const auto& [member, lost] = beside.mapped();
   if (member.copy.is_open() && !lost) return take(member.found, member.copy.borrow());
+  if (!S_ISREG(found.mode)) return take(found, BorrowedFd());  // it belongs to no database
   auto old = last_row(found.path);
   if (!old) return failure(old.error());
   // Without a copy it was not there when its database was taken, and does not belong to it.

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "native/extension/sqlite_names.h"
 #include "native/io/path.h"
 #include "native/manifest/directory_names.h"
 #include "native/manifest/scan.h"
@@ -68,7 +69,7 @@ class Planner {
   Result<void> drop_sidecars();
   Result<void> drop_unlisted(const Rules& rules);
   Result<std::set<std::string>> wholly_in(const std::vector<std::string>& paths);
-  Result<void> drop(const std::string& path);
+  Result<void> drop(const std::string& path, bool if_file);
   [[nodiscard]] bool is_below_step(const std::string& path) const;
 
   BorrowedFd sandbox_;
@@ -162,22 +163,22 @@ Result<void> Planner::change_directory(const std::string& path) {
   return {};
 }
 
-Result<void> Planner::drop(const std::string& path) {
+Result<void> Planner::drop(const std::string& path, bool if_file) {
   auto folder = open_beneath(sandbox_, folder_of(path), O_PATH | O_DIRECTORY);
   if (!folder) return failure(folder.error());
   auto goes = identity_of(folder->borrow(), base_name(path));
   if (!goes) return failure(goes.error());
-  if (!goes->exists()) return {};
+  if (!goes->exists() || (if_file && !S_ISREG(goes->type))) return {};
   return add_step({path, 0, goes->inode}, S_ISDIR(goes->type));
 }
 
 Result<void> Planner::drop_sidecars() {
   for (const auto& database : staged_.databases()) {
     if (is_below_step(folder_of(database))) continue;
-    for (const char* suffix : {"-wal", "-shm", "-journal"}) {
-      const auto sidecar = database + suffix;
+    for (const auto suffix : kSqliteSuffixes) {
+      const auto sidecar = database + std::string(suffix);
       if (staged_.paths().contains(sidecar)) continue;
-      if (auto dropped = drop(sidecar); !dropped) return dropped;
+      if (auto dropped = drop(sidecar, true); !dropped) return dropped;
     }
   }
   return {};
@@ -197,7 +198,7 @@ Result<void> Planner::drop_unlisted(const Rules& rules) {
   if (!whole) return failure(whole.error());
   for (const auto& path : unlisted) {
     if (!whole->contains(path) || whole->contains(folder_of(path))) continue;
-    if (auto dropped = drop(path); !dropped) return dropped;
+    if (auto dropped = drop(path, false); !dropped) return dropped;
   }
   return {};
 }

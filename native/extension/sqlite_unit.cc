@@ -16,6 +16,7 @@
 
 #include "native/base/syscall.h"
 #include "native/extension/small_files.h"
+#include "native/extension/sqlite_names.h"
 #include "native/io/copy.h"
 #include "native/io/file_lock.h"
 #include "native/io/tmpfile.h"
@@ -26,9 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPatience = std::chrono::seconds(5);
-constexpr std::string_view kMagic("SQLite format 3\0", 16);
 constexpr uint64_t kLeastPage = 512;  // a database is whole pages of a multiple of that
-constexpr std::array kSuffixes = {"-journal", "-shm", "-wal"};
 // Of the database.
 constexpr int64_t kPendingByte = 0x40000000;
 constexpr int64_t kSharedFirst = kPendingByte + 2;
@@ -40,11 +39,13 @@ constexpr int64_t kReadSlotCount = 2;
 
 std::function<void(const std::string&)> copied_hook;
 
-bool is_database(BorrowedFd file) {
-  std::array<char, kMagic.size()> begin{};
-  const auto got = retry([&] { return ::pread(file.get(), begin.data(), begin.size(), 0); });
-  return got == static_cast<ssize_t>(begin.size()) &&
-         std::string_view(begin.data(), begin.size()) == kMagic;
+// Whether what is being visited is one; who cannot read it finds out again, and says so.
+bool is_database(const ScanEntry& found) {
+  if (found.size == 0 || found.size % kLeastPage != 0) return false;
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const UniqueFd file(
+      retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
+  return file.is_open() && has_sqlite_database(file.borrow(), 0).value_or(false);
 }
 
 bool lock_database(BorrowedFd database, Clock::time_point until) {
@@ -61,11 +62,10 @@ class Taking {
   Taking(const ScanEntry& found, BorrowedFd sandbox, Labels labels, Clock::time_point until)
       : found_(found), sandbox_(sandbox), labels_(labels), until_(until) {}
 
-  // Error: one of opening the database. False: it is none.
-  Result<bool> open() {
+  // Error: one of opening the database.
+  Result<void> open() {
     auto content = Content::open(found_, labels_);
     if (!content) return failure(content.error());
-    if (!is_database(content->file())) return false;
     database_.emplace(std::move(*content));
     locked_ = lock_database(database_->file(), until_);
     ScanEntry index = beside("-shm");
@@ -73,28 +73,31 @@ class Taking {
     if (shm) shm_.emplace(std::move(*shm));
     wal_locked_ =
         locked_ && shm_ && await_shared_lock(shm_->file(), kReadSlots, kReadSlotCount, until_);
-    if (auto looked = database_->look(found_); !looked) return failure(looked.error());
-    return true;
+    return database_->look(found_);
   }
 
   Result<void> copy(SqliteUnit& unit, const std::function<Result<bool>(const ScanEntry&)>& wants) {
     unit.database.found = found_;
+    // Where this fails, all of it is lost.
+    for (const std::string_view suffix : kSqliteSuffixes) {
+      SqliteMember member{.found = beside(suffix), .copy = {}};
+      unit.beside.emplace(member.found.path, std::move(member));
+    }
     auto wanted = wants(found_);
     if (!wanted) return failure(wanted.error());
     if (*wanted) {
       if (auto copied = copy_one(database(), unit.database); !copied) return copied;
     }
     // The WAL after the database: what is in the one by a checkpoint is in the other, too.
-    for (const char* suffix : kSuffixes) {
-      SqliteMember member{.found = beside(suffix), .copy = {}};
+    for (auto& [path, member] : unit.beside) {
       auto content = Content::open(member.found, labels_);
       if (!content && !is_gone(content.error().sys_errno)) return failure(content.error());
       if (content) {
         if (auto copied = copy_one(*content, member); !copied) return copied;
         member.found.holes.clear();  // it may have changed since they were read
-        beside_.emplace(suffix, std::move(*content));
+        member.found.links = 1;      // it goes with this database, whatever other names it has
+        beside_.emplace(path, std::move(*content));
       }
-      unit.beside[member.found.path] = std::move(member);
     }
     return {};
   }
@@ -104,9 +107,9 @@ class Taking {
     if (copied_hook) copied_hook(found_.path);
     if (!database().is_unchanged()) return false;
     const bool is_covered = locked_ && (wal_locked_ || !exists("-wal"));
-    for (const std::string_view suffix : kSuffixes) {
+    for (const std::string_view suffix : kSqliteSuffixes) {
       if (suffix == "-wal" ? wal_locked_ : is_covered) continue;
-      const auto content = beside_.find(suffix);
+      const auto content = beside_.find(beside(suffix).path);
       const bool was_there = content != beside_.end();
       if (was_there != exists(suffix)) return false;
       if (was_there && !content->second.is_unchanged()) return false;
@@ -127,7 +130,9 @@ class Taking {
 
   [[nodiscard]] bool exists(std::string_view suffix) const {
     const ScanEntry entry = beside(suffix);
-    return ::faccessat(entry.parent.get(), entry.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    struct stat found{};
+    return ::fstatat(entry.parent.get(), entry.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(found.st_mode);
   }
 
   [[nodiscard]] Result<void> copy_one(const Content& content, SqliteMember& member) const {
@@ -136,7 +141,6 @@ class Taking {
     auto copied = Copier().copy(content.file(), made->borrow(), member.found.size);
     if (!copied) return failure(copied.error());
     member.found.size = *copied;
-    member.found.links = 1;  // each is a file of its own
     member.copy = std::move(*made);
     return {};
   }
@@ -147,7 +151,7 @@ class Taking {
   Clock::time_point until_;
   std::optional<Content> database_;
   std::optional<Content> shm_;
-  std::map<std::string, Content, std::less<>> beside_;
+  std::map<std::string, Content> beside_;  // by path
   bool locked_ = false;
   bool wal_locked_ = false;
 };
@@ -166,16 +170,14 @@ Result<std::optional<SqliteUnit>> failed(SqliteUnit unit, const Error& error) {
 Result<std::optional<SqliteUnit>> take_sqlite_unit(
     const ScanEntry& found, BorrowedFd sandbox, Labels labels,
     const std::function<Result<bool>(const ScanEntry&)>& wants) {
-  if (found.size == 0 || found.size % kLeastPage != 0) return std::nullopt;
+  if (!is_database(found)) return std::nullopt;
   const auto until = Clock::now() + kPatience;
   SqliteUnit unit;
   for (int reading = 0; reading < kMostReadings; ++reading) {
     unit = {};
     unit.database.found = found;
     Taking taking(found, sandbox, labels, until);
-    auto opened = taking.open();
-    // Who cannot read it finds out again, and says so.
-    if (!opened || !*opened) return std::nullopt;
+    if (auto opened = taking.open(); !opened) return std::nullopt;  // as above
     if (auto copied = taking.copy(unit, wants); !copied) {
       return failed(std::move(unit), copied.error());
     }

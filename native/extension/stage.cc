@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -14,21 +13,21 @@
 #include <cstring>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/extension/sqlite_names.h"
 #include "native/extension/transaction.h"
 #include "native/io/holes.h"
 #include "native/io/path.h"
+#include "native/io/read.h"
 #include "native/manifest/index.h"
 
 namespace backupkit {
 namespace {
 
 constexpr mode_t kPrivate = 0700;
-constexpr std::string_view kDatabase{"SQLite format 3\0", 16};
 
 // Whether the entries of a sandbox may have such a path.
 bool is_ours(const std::string& path) {
@@ -36,29 +35,11 @@ bool is_ours(const std::string& path) {
          !path.starts_with(std::string(kBackupDirectory) + "/");
 }
 
-bool is_sidecar(std::string_view path) {
-  return path.ends_with("-wal") || path.ends_with("-shm") || path.ends_with("-journal");
-}
-
 std::string self_name(BorrowedFd file) { return "/proc/self/fd/" + std::to_string(file.get()); }
 
 Result<void> named(Result<void> result, const Entry& entry) {
   if (!result) return failure(result.error().in("'" + entry.path + "'"));
   return result;
-}
-
-// Fills `buffer` from `offset` on; false where the file ends before.
-Result<bool> read_exactly(BorrowedFd file, std::span<char> buffer, uint64_t offset) {
-  while (!buffer.empty()) {
-    const auto got = retry([&] {
-      return ::pread(file.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
-    });
-    if (got < 0) return errno_failure("read");
-    if (got == 0) return false;
-    buffer = buffer.subspan(static_cast<size_t>(got));
-    offset += static_cast<uint64_t>(got);
-  }
-  return true;
 }
 
 Result<bool> has_content(BorrowedFd file, BorrowedFd archive, uint64_t offset, uint64_t size) {
@@ -96,7 +77,7 @@ Result<void> Stage::admit(Entry& entry) {
   if (options_.drops_labels) {
     std::erase_if(entry.xattrs, [](const auto& xattr) { return is_label(xattr.first); });
   }
-  if (options_.keeps_paths || is_sidecar(entry.path)) paths_.insert(entry.path);
+  if (options_.keeps_paths || is_sqlite_sidecar(entry.path)) paths_.insert(entry.path);
   return {};
 }
 
@@ -388,11 +369,10 @@ Result<void> Stage::finish() {
 
 Result<void> Stage::note_database(const std::string& path, uint64_t size, BorrowedFd file,
                                   uint64_t offset) {
-  std::array<char, kDatabase.size()> head{};
-  if (size < head.size()) return {};
-  const auto read = read_exactly(file, head, offset);
-  if (!read) return failure(read.error());
-  if (*read && std::string_view(head.data(), head.size()) == kDatabase) databases_.push_back(path);
+  if (size == 0) return {};
+  const auto is_database = has_sqlite_database(file, offset);
+  if (!is_database) return failure(is_database.error());
+  if (*is_database) databases_.push_back(path);
   return {};
 }
 

@@ -1,9 +1,11 @@
 // Databases that are written to while they are backed up. Python's sqlite3 is the writer, and
 // SQLite itself the judge.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -102,7 +104,7 @@ class Sqlite : public Census {
     for (int run = 0; run < runs; ++run) {
       if (is_incremental) plan_.old_manifest = "";
       const auto outcome = BackupRun::of(plan_);
-      EXPECT_FALSE(outcome.error) << outcome.error->message();
+      EXPECT_FALSE(outcome.error) << outcome.error.value_or(Error{}).message();
       restore(outcome, std::to_string(run));
     }
     std::ofstream(scratch_ / "stop") << "";
@@ -244,6 +246,50 @@ TEST_F(SqliteUnitTest, rules_leave_out_what_is_beside_a_database) {
   EXPECT_FALSE(outcome.error);
   EXPECT_FALSE(outcome.contents().contains("db-wal"));
   EXPECT_EQ(outcome.total("excluded"), 1U);
+}
+
+TEST_F(SqliteUnitTest, what_is_no_file_beside_it_is_an_entry_like_any_other) {
+  fs::remove(scratch_ / "db-wal");
+  fs::create_directory(scratch_ / "db-wal");
+  write("db-wal/inside", "inside");
+  fs::create_symlink("db", scratch_ / "db-journal");
+  const auto outcome = BackupRun::of(plan_);
+  EXPECT_FALSE(outcome.error) << outcome.error.value_or(Error{}).message();
+  EXPECT_EQ(outcome.total("vanished"), 0U);
+  EXPECT_EQ(outcome.total("stored"), 7U);  // with the top
+  EXPECT_EQ(
+      outcome.contents(),
+      (Contents{
+          {"db", kDatabase}, {"db-a", "between"}, {"db-wal/inside", "inside"}, {"e", "behind"}}));
+}
+
+TEST_F(SqliteUnitTest, without_its_database_nothing_beside_it_is_stored) {
+  write("db", kDatabase + std::string(99 * 1024, 'p'));
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const rlimit less{50'000, old.rlim_max};  // for the parts, and not for the database's copy
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &less), 0);
+  const auto outcome = BackupRun::of(plan_);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+  (void)std::signal(SIGXFSZ, before);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.total("unreadable"), 2U) << outcome.error->message();
+  EXPECT_EQ(outcome.contents(), (Contents{{"db-a", "between"}, {"e", "behind"}}));
+}
+
+TEST_F(SqliteUnitTest, the_second_name_of_a_database_is_a_link) {
+  fs::create_hard_link(scratch_ / "db", scratch_ / "second");
+  for (const auto* name : {"db", "db-a", "db-wal", "e"}) {
+    const timespec times[2] = {{1'700'000'000, 1}, {1'700'000'000, 1}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (scratch_ / name).c_str(), times, 0), 0);
+  }
+  plan_.old_manifest = "";
+  const auto first = BackupRun::of(plan_);
+  EXPECT_EQ(first.contents().at("second"), kDatabase);
+  EXPECT_EQ(first.total("bytes"), kDatabase.size() + 7 + 3 + 6) << "each content once";
+  plan_.old_manifest = first.rows.at("manage.json");
+  EXPECT_EQ(BackupRun::of(plan_).uris, std::vector<std::string>{"manage.json"});
 }
 
 TEST_F(SqliteUnitTest, only_what_changed_of_it_is_sent_again) {
