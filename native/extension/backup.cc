@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -85,6 +86,7 @@ class Backup {
   Result<void> prepare(UniqueFd old_manifest);
   Result<void> visit(const ScanEntry& found);
   Result<void> take(const ScanEntry& found, BorrowedFd copy);
+  [[nodiscard]] bool is_too_long(const ScanEntry& found) const;
   Result<std::optional<ManifestRow>> last_row(const std::string& path);
   Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old, bool is_held);
   Result<void> take_beside_before(const std::string* path);
@@ -179,6 +181,9 @@ Result<void> Backup::visit(const ScanEntry& found) {
 Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy) {
   auto old = last_row(found.path);
   if (!old) return failure(old.error());
+  if (is_too_long(found)) {
+    return lose(found, *old, {.fate = Fate::kUnreadable, .sys_errno = ENAMETOOLONG});
+  }
   if (!S_ISDIR(found.mode) && found.links > 1) {
     if (first_names_.contains({found.device, found.inode})) return add_again(found, *old);
   }
@@ -224,6 +229,15 @@ Result<void> Backup::take_beside_before(const std::string* path) {
     if (auto taken = take(member.found, member.copy.borrow()); !taken) return taken;
   }
   return {};
+}
+
+// True when no archive, or no manifest, takes its path and what it leads to.
+bool Backup::is_too_long(const ScanEntry& found) const {
+  if (std::max(found.path.size(), found.link_target.size()) > kMaxTarPath) return true;
+  if (!history_) return false;
+  if (found.links <= 1 || S_ISDIR(found.mode)) return !fits_a_row(found.path, found.link_target);
+  const auto first = first_names_.find({found.device, found.inode});
+  return !fits_a_row(found.path, first != first_names_.end() ? first->second.path : "");
 }
 
 Result<std::optional<ManifestRow>> Backup::last_row(const std::string& path) {

@@ -229,6 +229,13 @@ std::optional<EntryType> entry_type(uint32_t mode) {
   }
 }
 
+bool fits_a_row(std::string_view path, std::string_view target) {
+  constexpr size_t kTheRest = 1024;  // the numbers, a hash, and the name of a file of the backup
+  constexpr size_t kRoom = kMaxManifestLine - kTheRest;
+  if (path.size() <= kRoom / 6 && target.size() <= kRoom / 6) return true;  // 3 for each byte
+  return percent_encode(path).size() + percent_encode(target).size() <= kRoom;
+}
+
 Result<void> append_row(const ManifestRow& row, std::string& out) {
   const size_t before = out.size();
   const bool encode = needs_percent(row.path);

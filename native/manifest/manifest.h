@@ -72,6 +72,9 @@ struct ManifestRow {
 // What a mode says an entry is; nothing for a socket and for what is no type.
 [[nodiscard]] std::optional<EntryType> entry_type(uint32_t mode);
 
+// Whether a row with these can be written, whatever else it says.
+[[nodiscard]] bool fits_a_row(std::string_view path, std::string_view target);
+
 // Appends the row's line to `out`. Error kInvalidArgument: the line would be too long; `out` is
 // untouched.
 [[nodiscard]] Result<void> append_row(const ManifestRow& row, std::string& out);

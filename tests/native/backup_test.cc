@@ -157,6 +157,29 @@ TEST_F(BackupTest, what_cannot_be_stored_is_named_and_the_rest_is_there) {
   ASSERT_EQ(::chmod((dir_ / "closed").c_str(), 0700), 0);
 }
 
+TEST_F(BackupTest, a_path_too_long_for_the_manifest_is_named_and_the_rest_is_there) {
+  std::ofstream(dir_ / "file") << "content";
+  const std::string name(250, 'n');
+  UniqueFd at(::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (size_t length = 0; length < 70'000; length += name.size() + 1) {
+    ASSERT_EQ(::mkdirat(at.get(), name.c_str(), 0700), 0);
+    at = UniqueFd(::openat(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(at.is_open());
+  }
+  const UniqueFd file(::openat(at.get(), "deep", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_TRUE(file.is_open());
+  plan_.old_manifest = "";
+  const auto outcome = BackupRun::of(plan_);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code, Code::kInvalidArgument) << outcome.error->message();
+  EXPECT_GT(outcome.total("unreadable"), 1U);
+  EXPECT_EQ(outcome.contents().at("file"), "content");
+  EXPECT_FALSE(outcome.rows.at("manage.json").empty());
+  plan_.old_manifest.reset();
+  const auto whole = BackupRun::of(plan_);
+  EXPECT_FALSE(whole.error) << "a full one has no manifest";
+}
+
 TEST_F(BackupTest, a_socket_alone_ends_it_as_what_cannot_be_packed) {
   make_socket("socket");
   const auto outcome = back_up_as_user();
