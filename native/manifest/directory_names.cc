@@ -37,8 +37,14 @@ Result<std::vector<DirectoryName>> read_names(BorrowedFd directory, std::span<ch
       at += length;
     }
   }
-  std::ranges::sort(names, {}, &DirectoryName::text);
+  settle_names(names);
   return names;
+}
+
+void settle_names(std::vector<DirectoryName>& names) {
+  std::ranges::sort(names, {}, &DirectoryName::text);
+  const auto again = std::ranges::unique(names, {}, &DirectoryName::text);
+  names.erase(again.begin(), again.end());
 }
 
 void force_unknown_kinds(bool force) { kinds_unknown = force; }

@@ -22,6 +22,10 @@ struct DirectoryName {
 [[nodiscard]] Result<std::vector<DirectoryName>> read_names(BorrowedFd directory,
                                                             std::span<char> buffer);
 
+// Puts names into that order, and leaves out what is there again: one that is removed and made anew
+// while the directory is read may come twice (readdir(3)).
+void settle_names(std::vector<DirectoryName>& names);
+
 // For tests: as on a file system that keeps no kinds in its directories.
 void force_unknown_kinds(bool force);
 

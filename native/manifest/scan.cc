@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <ctime>
 #include <deque>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,7 +44,9 @@ Timestamp time_of(const timespec& time) {
 Result<std::string> read_target(BorrowedFd parent, const std::string& name) {
   std::array<char, PATH_MAX + 1> target{};
   const ssize_t got = ::readlinkat(parent.get(), name.c_str(), target.data(), target.size());
-  if (got < 0) return errno_failure("reading a link");
+  // EINVAL: it is none any more.
+  if (got < 0)
+    return failure(Error::from_errno(errno == EINVAL ? ENOENT : errno, "reading a link"));
   if (static_cast<size_t>(got) == target.size()) {
     return failure(Error::from_errno(ENAMETOOLONG, "reading a link"));
   }
@@ -209,9 +212,12 @@ Result<void> Walk::return_to_above(const Level& last) {
 
 Result<void> Walk::emit_levels() {
   UniqueFd walked;  // where a level is closed: the way down to it, once more
-  BorrowedFd parent = root_;
-  if (levels_.back().emitted) return {};  // and so are all above it
-  for (auto level = levels_.begin(); level != levels_.end(); ++level) {
+  // An emitted level is below emitted ones only. From the last of them, or the open one above it.
+  auto level = levels_.end();
+  while (level != levels_.begin() && !std::prev(level)->emitted) --level;
+  while (level != levels_.begin() && !std::prev(level)->directory.is_open()) --level;
+  BorrowedFd parent = level == levels_.begin() ? root_ : std::prev(level)->directory.borrow();
+  for (; level != levels_.end(); ++level) {
     if (!level->emitted) {
       level->emitted = true;
       level->entry.parent = parent;
@@ -223,6 +229,8 @@ Result<void> Walk::emit_levels() {
     }
     UniqueFd opened(
         retry([&] { return ::openat(parent.get(), level->entry.name.c_str(), kOpenDir); }));
+    // One that was moved away is closed: what is below it cannot be opened by it any more.
+    if (opened.is_open() && !is_same(opened.borrow(), level->entry)) opened.reset();
     walked = std::move(opened);
     parent = walked.borrow();
   }
@@ -239,8 +247,8 @@ Result<void> Walk::exclude(const Rules::Judgement& judgement, const std::string&
 
 // Says what a failed look at an entry means.
 Result<void> Walk::fail(int number, const std::string& path) {
-  // ENOTDIR, ELOOP and EINVAL: it was replaced since the look at it.
-  if (number == ENOENT || number == ENOTDIR || number == ELOOP || number == EINVAL) {
+  // ENOTDIR and ELOOP: it was replaced since the look at it.
+  if (number == ENOENT || number == ENOTDIR || number == ELOOP) {
     return miss(Fate::kVanished, path);
   }
   if (auto emitted = emit_levels(); !emitted) return emitted;

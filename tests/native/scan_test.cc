@@ -325,6 +325,13 @@ TEST_F(DeepScan, holds_few_descriptors_at_depth_1000) {
   EXPECT_EQ(count(Fate::kVanished), 0U);
 }
 
+TEST_F(Scan, a_name_that_comes_twice_is_one) {
+  std::vector<DirectoryName> names{{"b", DT_REG}, {"a", DT_DIR}, {"b", DT_REG}, {"c", DT_REG}};
+  settle_names(names);
+  ASSERT_EQ(names.size(), 3U);
+  EXPECT_EQ(names[0].text + names[1].text + names[2].text, "abc");
+}
+
 TEST_F(DeepScan, what_lies_above_a_moved_directory_is_not_taken_from_elsewhere) {
   make_deep(100);
   make("other/secret");
