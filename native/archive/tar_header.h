@@ -36,7 +36,9 @@ namespace backupkit {
 
 inline constexpr size_t kTarBlock = 512;
 inline constexpr size_t kMaxTarPath = size_t{1} << 20U;     // of a path or a link target
-inline constexpr size_t kMaxPaxRecords = size_t{4} << 20U;  // of the content of one 'x' or 'g'
+inline constexpr size_t kMaxPaxRecords = size_t{4} << 20U;  // of the content of one 'x'
+inline constexpr size_t kMaxGlobalRecords = size_t{16}
+                                            << 10U;  // of all 'g': each entry pays for them
 
 enum class EntryType : char {
   kFile = '0',

@@ -145,7 +145,9 @@ Result<void> TarReader::announce(const TarHeader& header, Pending& pending) {
 Result<void> TarReader::take_records(std::string_view text, bool is_global, Pending& pending) {
   uint64_t& said = is_global ? said_globally_ : pending.said;
   said += text.size();
-  if (said > kMaxPaxRecords) return refuse("too much is said of an entry");
+  if (said > (is_global ? kMaxGlobalRecords : kMaxPaxRecords)) {
+    return refuse(is_global ? "too much is said of all entries" : "too much is said of an entry");
+  }
   if (is_global) has_global_ = true;
   if (!is_global && !pending.has_records) pending.records = global_;
   if (auto decoded = decode_records(text, is_global ? global_ : pending.records); !decoded) {

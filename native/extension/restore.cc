@@ -185,6 +185,10 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
       return failure(put.error().in(item.file_name));
     }
   }
+  if (item.hash.empty() && item.entries == 0 && !reader.has_end()) {
+    return failure(Code::kUnpackFailed,
+                   "'" + item.file_name + "' ends without an end: it is cut off");
+  }
   intake_.drop(item.file_name);
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +

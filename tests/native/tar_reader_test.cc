@@ -267,6 +267,16 @@ TEST_F(TarReading, refuses_what_is_no_attribute) {
   EXPECT_FALSE(xattrs_of({{"SCHILY.xattr.user.a", value.c_str()}}));
 }
 
+// Each entry pays for them.
+TEST_F(TarReading, holds_few_records_that_are_for_all_entries) {
+  std::string records;
+  for (int i = 1000; records.size() < 64U << 10U; ++i) {
+    records += "26 SCHILY.xattr.user." + std::to_string(i % 1000 + 1000).substr(1) + "=\n";
+  }
+  EXPECT_TRUE(unpack(with_records(records))) << "for one";
+  EXPECT_FALSE(unpack(with_records(records, 'g')));
+}
+
 TEST_F(TarReading, holds_no_more_records_than_the_limit) {
   const std::string value(1'000'000, 'v');
   std::string archive;
