@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -179,14 +180,14 @@ Result<void> BigFiles::hand_out(Sent& sent) {
 Result<void> BigFiles::look_again() {
   if (sent_.empty()) return {};
   if (auto heard = link_.hear(); !heard) return heard;
-  for (size_t left = sent_.size(); left > 0; --left) {
-    Sent sent = std::move(sent_.front());
-    sent_.pop_front();
-    if (link_.is_open(sent.sequence)) {
-      sent_.push_back(std::move(sent));
-    } else if (auto settled = settle(std::move(sent)); !settled) {
-      return settled;
+  for (size_t i = 0; i < sent_.size();) {
+    if (link_.is_open(sent_[i].sequence)) {
+      ++i;
+      continue;
     }
+    Sent sent = std::move(sent_[i]);
+    sent_.erase(sent_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (auto settled = settle(std::move(sent)); !settled) return settled;
   }
   return {};
 }
@@ -209,7 +210,9 @@ Result<void> BigFiles::finish() {
 
 // Takes the second look, and sends the file again where it has changed.
 Result<void> BigFiles::settle(Sent sent) {
-  if (!sent.changed && sent.content.is_unchanged()) return {};
+  auto same = is_same(sent);
+  if (!same) return failure(same.error());
+  if (*same) return {};
   auto handling = send_stable(sent);
   if (!handling) return failure(handling.error());
   if (handling->fate != Fate::kStored) {
@@ -219,6 +222,15 @@ Result<void> BigFiles::settle(Sent sent) {
   corrections_[sent.row.in] = sent.row;
   sent_.push_back(std::move(sent));
   return {};
+}
+
+// Whether the file is what was sent, as far as that can be told.
+Result<bool> BigFiles::is_same(const Sent& sent) {
+  if (sent.changed || !sent.content.is_unchanged()) return false;
+  if (!options_.hashes || !sent.content.is_young()) return true;
+  auto again = hash(sent);
+  if (!again && again.error().code != Code::kPackFailed) return failure(again.error());
+  return again && *again == index_[sent.item].hash && sent.content.is_unchanged();
 }
 
 void BigFiles::lose(const Sent& sent, const Handling& handling) {

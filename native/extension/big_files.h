@@ -23,9 +23,9 @@ namespace backupkit {
 
 // The receiver copies a file after it was sent. So its second look comes when the receiver has
 // closed it, or has taken it and nothing else is to be sent: nobody waits for one that is never
-// closed. A file that changed is sent again under the same uri, and what came last counts. One that
-// changes every time leaves the index, and a uri that is not there counts for nothing. Not
-// thread-safe.
+// closed, and of more than 256 the oldest is looked at as it is. A file that changed is sent again
+// under the same uri, and what came last counts. One that changes every time leaves the index, and
+// a uri that is not there counts for nothing. Not thread-safe.
 class BigFiles {
  public:
   struct Options {
@@ -81,6 +81,7 @@ class BigFiles {
   [[nodiscard]] Result<std::optional<std::string>> hash(const Sent& sent);
   [[nodiscard]] Result<void> hand_out(Sent& sent);
   [[nodiscard]] Result<void> settle(Sent sent);
+  [[nodiscard]] Result<bool> is_same(const Sent& sent);
   [[nodiscard]] Result<void> make_room(bool for_copy);
   void lose(const Sent& sent, const Handling& handling);
   [[nodiscard]] std::string name(const ScanEntry& found);
