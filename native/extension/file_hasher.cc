@@ -18,12 +18,23 @@ Result<std::string> FileHasher::hash(BorrowedFd file, uint64_t size, std::span<c
   (void)hasher_.finish();  // of a file that could not be read to its end, something may be left
   uint64_t at = 0;
   for (const Extent& data : complement(holes, size)) {
-    hasher_.update_zeros(data.offset - at);
+    if (auto added = add_zeros(data.offset - at, path); !added) return failure(added.error());
     if (auto added = add(file, data, path); !added) return failure(added.error());
     at = data.offset + data.length;
   }
-  hasher_.update_zeros(size - at);
+  if (auto added = add_zeros(size - at, path); !added) return failure(added.error());
   return hasher_.finish();
+}
+
+Result<void> FileHasher::add_zeros(uint64_t count, const std::string& path) {
+  constexpr uint64_t kPiece = uint64_t{1} << 28U;
+  while (count > 0) {
+    const uint64_t piece = std::min(count, kPiece);
+    hasher_.update_zeros(piece);
+    count -= piece;
+    if (auto told = link_.progress("pack", path, work_.entries, work_.bytes()); !told) return told;
+  }
+  return {};
 }
 
 Result<void> FileHasher::add(BorrowedFd file, const Extent& data, const std::string& path) {

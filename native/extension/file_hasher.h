@@ -36,6 +36,7 @@ class FileHasher {
                                          std::span<const Extent> holes, const std::string& path);
 
  private:
+  [[nodiscard]] Result<void> add_zeros(uint64_t count, const std::string& path);
   [[nodiscard]] Result<void> add(BorrowedFd file, const Extent& data, const std::string& path);
 
   Link& link_;

@@ -111,7 +111,7 @@ Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEnt
   if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
   const Change change = change_of(old, found);
   if (change == Change::kUnchanged) return true;
-  if (has_attributes(found)) return false;
+  if (change == Change::kChanged || has_attributes(found)) return false;
   switch (change) {
     case Change::kMetadata:
       if (is_all_in_its_row(found)) return true;

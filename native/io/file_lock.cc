@@ -39,7 +39,10 @@ class Interruption {
     event._sigev_un._tid = ::gettid();  // glibc 2.36 has no sigev_notify_thread_id
     armed_ = ::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
     const itimerspec when{{0, kAgainAfter}, left_until(at)};
-    if (armed_) (void)::timer_settime(timer_, 0, &when, nullptr);
+    if (armed_ && ::timer_settime(timer_, 0, &when, nullptr) != 0) {
+      (void)::timer_delete(timer_);
+      armed_ = false;
+    }
   }
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
