@@ -83,7 +83,10 @@ Result<void> Stage::admit(Entry& entry) {
 
 Result<BorrowedFd> Stage::staged_parent_of(const std::string& path) {
   const auto wanted = parent_name(path);
-  if (wanted.empty()) return stage_;
+  if (wanted.empty()) {
+    staged_ = {};  // it may be what gives way next
+    return stage_;
+  }
   if (!staged_.is_known || staged_.path != wanted) {
     auto made = make_directories(stage_, wanted, kPrivate);
     if (!made) return failure(made.error());
@@ -126,7 +129,7 @@ Result<void> Stage::put_regular(const Entry& entry, TarReader& reader, BorrowedF
   if (auto noted = note_database(entry.path, readable, archive, *offset); !noted) return noted;
   auto present = is_present(entry, reader, archive);
   if (!present) return failure(present.error());
-  return *present ? Result<void>{} : make_file(entry, reader);
+  return *present ? clear_staged(entry.path) : make_file(entry, reader);
 }
 
 Result<void> Stage::put_directory(const Entry& entry) {
@@ -140,17 +143,32 @@ Result<void> Stage::put_directory(const Entry& entry) {
   auto there = identity_of(*parent, name);
   if (!there) return failure(there.error());
   if (S_ISDIR(there->type)) return {};
-  if (auto cleared = clear_place(*parent, name); !cleared) return cleared;
+  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
   if (::mkdirat(parent->get(), name.c_str(), kPrivate) != 0) {
     return errno_failure("make the directory");
   }
   return {};
 }
 
-// Takes away what an earlier file of the backup had under the same path.
-Result<void> Stage::clear_place(BorrowedFd parent, const std::string& name) {
-  staged_ = {};
-  return remove_tree(parent, name);
+// Takes away what an earlier entry of the backup had under the same path.
+Result<void> Stage::clear_place(BorrowedFd parent, const std::string& path) {
+  directories_.erase(path);
+  const auto below = path + "/";
+  auto listed = directories_.lower_bound(below);
+  while (listed != directories_.end() && listed->first.starts_with(below)) {
+    listed = directories_.erase(listed);
+  }
+  return remove_tree(parent, base_name(path));
+}
+
+// The same, where that may be nothing.
+Result<void> Stage::clear_staged(const std::string& path) {
+  auto staged = find_staged(path);
+  if (!staged) return failure(staged.error());
+  if (!staged->is_open()) return {};
+  auto parent = staged_parent_of(path);
+  if (!parent) return failure(parent.error());
+  return clear_place(*parent, path);
 }
 
 Result<UniqueFd> Stage::create(const std::string& path) {
@@ -163,9 +181,7 @@ Result<UniqueFd> Stage::create(const std::string& path) {
   };
   UniqueFd file(make(*parent));
   if (!file.is_open() && errno == EEXIST) {
-    if (auto cleared = clear_place(*parent, name); !cleared) return failure(cleared.error());
-    parent = staged_parent_of(path);
-    if (!parent) return failure(parent.error());
+    if (auto cleared = clear_place(*parent, path); !cleared) return failure(cleared.error());
     file.reset(make(*parent));
   }
   if (!file.is_open()) return errno_failure("create");
@@ -184,7 +200,7 @@ Result<void> Stage::make_node(const Entry& entry) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
+  if (auto cleared = clear_place(*parent, entry.path); !cleared) return cleared;
   int made = -1;
   switch (entry.type) {
     case EntryType::kSymlink:
@@ -258,7 +274,7 @@ Result<void> Stage::make_link(const Entry& entry) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
+  if (auto cleared = clear_place(*parent, entry.path); !cleared) return cleared;
   if (::linkat(first->get(), base_name(target).c_str(), parent->get(), name.c_str(), 0) != 0) {
     return errno_failure("link to '" + target + "'");
   }
@@ -278,7 +294,7 @@ Result<void> Stage::place_file(const Entry& entry, BorrowedFd file) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
+  if (auto cleared = clear_place(*parent, entry.path); !cleared) return cleared;
   if (::linkat(AT_FDCWD, self_name(file).c_str(), parent->get(), name.c_str(), AT_SYMLINK_FOLLOW) !=
       0) {
     return copy_file(entry, file);

@@ -82,7 +82,8 @@ class Stage {
   [[nodiscard]] Result<void> copy_file(const Entry& entry, BorrowedFd file);
   [[nodiscard]] Result<void> make_node(const Entry& entry);
   [[nodiscard]] Result<UniqueFd> create(const std::string& path);
-  [[nodiscard]] Result<void> clear_place(BorrowedFd parent, const std::string& name);
+  [[nodiscard]] Result<void> clear_place(BorrowedFd parent, const std::string& path);
+  [[nodiscard]] Result<void> clear_staged(const std::string& path);
   [[nodiscard]] Result<bool> is_present(const Entry& entry, const TarReader& reader,
                                         BorrowedFd archive);
   [[nodiscard]] Result<void> settle_present(const Entry& entry);

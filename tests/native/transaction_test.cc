@@ -75,7 +75,7 @@ class Archive {
   uint64_t size_ = 0;
 };
 
-Result<void> put_all(Stage& stage, const Archive& archive) {
+Result<void> put_entries(Stage& stage, const Archive& archive) {
   TarReader reader(archive.file(), archive.size());
   for (;;) {
     auto next = reader.next();
@@ -83,7 +83,11 @@ Result<void> put_all(Stage& stage, const Archive& archive) {
     if (!*next) break;
     if (auto put = stage.put(std::move(**next), reader, archive.file()); !put) return put;
   }
-  if (auto linked = stage.put_links(); !linked) return linked;
+  return stage.put_links();
+}
+
+Result<void> put_all(Stage& stage, const Archive& archive) {
+  if (auto put = put_entries(stage, archive); !put) return put;
   return stage.finish();
 }
 
@@ -182,6 +186,40 @@ TEST_F(TransactionTest, what_is_there_already_is_not_made_again) {
     ASSERT_TRUE(prepared.transaction.finish().has_value());
     expect_same(tree_of(sandbox()), new_);
   }
+}
+
+TEST_F(TransactionTest, of_entries_with_one_path_the_last_one_counts) {
+  const fs::path wrong = *scratch_ / "wrong";
+  const fs::path right = *scratch_ / "right";
+  for (const std::string place : {"", "deep/er/"}) {
+    make_file(wrong / (place + "file"), "wrong");
+    make_file(wrong / (place + "directory/below/file"), "wrong");
+    fs::create_symlink("wrong", wrong / (place + "symlink"));
+    make_file(right / (place + "directory"), "right");
+    make_file(right / (place + "symlink/below/file"), "right");
+    fs::create_symlink("right", right / (place + "file"));
+    make_file(wrong / (place + "there"), "wrong");
+    make_file(right / (place + "there"), "right");
+    make_file(sandbox() / (place + "there"), "right");
+    for (const auto& tree : {right, sandbox()}) set_time(tree / (place + "there"), 5, 0);
+  }
+  const auto sandbox_fd = root();
+  auto transaction = Transaction::begin(sandbox_fd).value();
+  Stage stage(sandbox_fd, transaction.stage(), {});
+  for (const auto& tree : {wrong, right}) {
+    auto put = put_entries(stage, Archive(tree));
+    ASSERT_TRUE(put.has_value()) << put.error().message();
+  }
+  auto finished = stage.finish();
+  ASSERT_TRUE(finished.has_value()) << finished.error().message();
+  auto made = tree_of(sandbox() / ".backup/transaction/new");
+  for (const auto* path : {"there", "deep/er/there"}) {
+    EXPECT_FALSE(made.contains(path));
+    made[path] = tree_of(sandbox()).at(path);
+  }
+  // Directories that the sandbox has are only on the way.
+  for (const auto* path : {".", "deep", "deep/er"}) made[path] = tree_of(right).at(path);
+  expect_same(made, tree_of(right));
 }
 
 TEST_F(TransactionTest, undone_before_and_after_the_commit_nothing_has_changed) {
