@@ -1,9 +1,11 @@
 #include "native/extension/intake.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +18,9 @@
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/io/path.h"
 #include "native/io/tmpfile.h"
+#include "native/manifest/directory_names.h"
 
 namespace backupkit {
 namespace {
@@ -30,6 +34,7 @@ constexpr auto kGrowthEvery = std::chrono::seconds(10);
 Result<void> Intake::receive() {
   if (auto told = link_.progress("receive", "", 0, 0); !told) return told;
   if (auto received = receive_all(); !received) return received;
+  if (auto dropped = drop_strangers(); !dropped) return dropped;
   return check_all();
 }
 
@@ -80,7 +85,7 @@ Result<void> Intake::give_handle(const std::string& uri) {
 
 Result<void> Intake::make_handle(const std::string& uri) {
   if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
-  auto file = unnamed_file(sandbox_);
+  auto file = make_file(uri);
   if (!file) return failure(file.error().in("a file for '" + uri + "'"));
   auto kept = reopen_readonly(file->borrow());
   if (!kept) return failure(kept.error().in("a file for '" + uri + "'"));
@@ -95,6 +100,73 @@ Result<void> Intake::make_handle(const std::string& uri) {
   auto sent = link_.send_file(uri, std::move(fds));
   if (!sent) return failure(sent.error());
   return {};
+}
+
+Result<UniqueFd> Intake::make_file(const std::string& uri) {
+  if (received_.get() < 0) return unnamed_file(sandbox_);
+  // One that was handed out has a reader elsewhere, and its size may be counted on.
+  if (uri == kIndexName || files_.contains(uri)) {
+    if (auto removed = remove_tree(received_, uri); !removed) return failure(removed.error());
+  }
+  return named_file(uri);
+}
+
+Result<UniqueFd> Intake::named_file(const std::string& uri) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const auto open = [&] {
+    return retry([&] { return ::openat(received_.get(), uri.c_str(), kFlags, mode_t{0600}); });
+  };
+  UniqueFd file(open());
+  // It may have got the mode that it will have in the sandbox.
+  if (!file.is_open() && errno == EACCES &&
+      ::fchmodat(received_.get(), uri.c_str(), 0600, AT_SYMLINK_NOFOLLOW) == 0) {
+    file.reset(open());
+  }
+  struct stat found{};
+  const bool is_good = file.is_open() && ::fstat(file.get(), &found) == 0 && S_ISREG(found.st_mode);
+  if (is_good) return file;
+  if (auto removed = remove_tree(received_, uri); !removed) return failure(removed.error());
+  file.reset(open());
+  if (!file.is_open()) return errno_failure("create");
+  return file;
+}
+
+// Removes what an interrupted restore has received and this one does not have.
+Result<void> Intake::drop_strangers() {
+  if (received_.get() < 0) return {};
+  std::vector<char> buffer(size_t{64} << 10U);
+  auto names = read_names(received_, buffer);
+  if (!names) return failure(names.error());
+  for (const auto& name : *names) {
+    if (files_.contains(name.text)) continue;
+    if (auto removed = remove_tree(received_, name.text); !removed) return removed;
+  }
+  return {};
+}
+
+Result<void> Intake::drop(const std::string& uri) {
+  files_.at(uri).content.reset();
+  if (received_.get() < 0) return {};
+  return remove_tree(received_, uri);
+}
+
+Result<std::string> Intake::identity(std::string_view settings) {
+  Hasher hasher;
+  hasher.update({reinterpret_cast<const uint8_t*>(settings.data()), settings.size()});
+  const auto add = [&](const std::string& name, BorrowedFd file) -> Result<void> {
+    struct stat state{};
+    if (::fstat(file.get(), &state) != 0) return errno_failure("'" + name + "'");
+    auto hash = hash_of(file, static_cast<uint64_t>(state.st_size), name);
+    if (!hash) return failure(hash.error());
+    const auto line = name + " " + *hash + "\n";
+    hasher.update({reinterpret_cast<const uint8_t*>(line.data()), line.size()});
+    return {};
+  };
+  if (auto added = add(kIndexName, content_of(kIndexName)); !added) return failure(added.error());
+  for (const auto& [uri, file] : files_) {
+    if (auto added = add(uri, file.manifest.borrow()); !added) return failure(added.error());
+  }
+  return hasher.finish();
 }
 
 // True when everything is published; a refusal goes to the one who asked.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "native/base/hash.h"
@@ -15,11 +16,14 @@ namespace backupkit {
 
 inline constexpr const char* kIndexName = "manage.json";
 
-// Hands out an unnamed file on the sandbox's file system for each one that the client asks for, and
-// once all are published looks whether they are what manage.json says. Not thread-safe.
+// Hands out a file on the sandbox's file system for each one that the client asks for, and once all
+// are published looks whether they are what manage.json says. A file is unnamed, or it has its name
+// in the directory `received`, if that is open, and then what an interrupted restore has received
+// of it, but manage.json, which is always empty. Not thread-safe.
 class Intake {
  public:
-  Intake(BorrowedFd sandbox, Link& link) : sandbox_(sandbox), link_(link) {}
+  Intake(BorrowedFd sandbox, BorrowedFd received, Link& link)
+      : sandbox_(sandbox), received_(received), link_(link) {}
 
   // Serves Handle and PublishFile until everything is published and has been checked. Error: the
   // message names the file; kClosed: the service has gone.
@@ -32,8 +36,11 @@ class Intake {
   [[nodiscard]] BorrowedFd content_of(const std::string& uri) const;
   // The complete manifest; empty where the client gave none.
   [[nodiscard]] BorrowedFd manifest() const { return files_.at(kIndexName).manifest.borrow(); }
+  // A hash of `settings` and of all that was received: it is the same for the same backup with the
+  // same rows to be taken.
+  [[nodiscard]] Result<std::string> identity(std::string_view settings);
   // Gives back the space of a file that is not needed any more.
-  void drop(const std::string& uri) { files_.at(uri).content.reset(); }
+  [[nodiscard]] Result<void> drop(const std::string& uri);
 
  private:
   struct File {
@@ -44,6 +51,9 @@ class Intake {
   [[nodiscard]] Result<void> receive_all();
   [[nodiscard]] Result<void> notice_growth();
   [[nodiscard]] Result<void> give_handle(const std::string& uri);
+  [[nodiscard]] Result<UniqueFd> make_file(const std::string& uri);
+  [[nodiscard]] Result<UniqueFd> named_file(const std::string& uri);
+  [[nodiscard]] Result<void> drop_strangers();
   [[nodiscard]] Result<void> make_handle(const std::string& uri);
   [[nodiscard]] Result<bool> publish(uint32_t request, const std::string& uri);
   [[nodiscard]] Result<void> check_published(const std::string& uri);
@@ -54,6 +64,7 @@ class Intake {
   [[nodiscard]] Result<void> select();
 
   BorrowedFd sandbox_;
+  BorrowedFd received_;
   Link& link_;
   std::map<std::string, File> files_;  // by uri
   Selection selection_;

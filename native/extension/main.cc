@@ -119,7 +119,8 @@ Result<void> answer_call(const Job& job, Hook& hook, Link& link) {
     return link.report(*done);
   }
   if (call == AppCall::kCleanTemp) {
-    if (auto done = recover(job, {.undoes = true}, hook); !done) return failure(done.error());
+    if (auto done = recover(job, {.undoes = true, .drops = true}, hook); !done)
+      return failure(done.error());
     auto removed = remove_backup_directory(job.sandbox.borrow());
     if (!removed) return failure(removed.error());
     return link.report(*removed ? "true" : "false");

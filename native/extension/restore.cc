@@ -34,20 +34,23 @@ class Restore {
         hook_(hook),
         link_(link),
         transaction_(std::move(transaction)),
-        intake_(sandbox, link),
+        intake_(sandbox, transaction_.received(), link),
         stage_(sandbox, transaction_.stage(),
                {.prefix = settings.full_backup_only ? kForTheApp : "",
                 .keeps_paths = settings.is_mirror,
-                .drops_labels = settings.labels != Labels::kKeep}) {}
+                .drops_labels = settings.labels != Labels::kKeep,
+                .resumes = transaction_.is_resumed()}) {}
 
   Result<void> run();
   Transaction take() { return std::move(transaction_); }
 
  private:
+  [[nodiscard]] Result<uint64_t> free_space() const;
   Result<void> check_space();
   Result<void> prepare();
   Result<void> put_all();
   Result<void> unpack_part(const IndexItem& item);
+  Result<void> spare_room(const IndexItem& part);
   Result<void> place_big(const IndexItem& item);
   Result<void> settle_rows();
   Result<void> commit();
@@ -61,6 +64,7 @@ class Restore {
   Transaction transaction_;
   Intake intake_;
   Stage stage_;
+  uint64_t packed_ = 0;  // bytes of the parts that are not unpacked yet
   uint64_t bytes_linked_ = 0;
   std::string app_report_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -69,6 +73,8 @@ class Restore {
 Result<void> Restore::run() {
   auto prepared = prepare();
   if (!prepared) {
+    const bool is_interrupted = prepared.error().code == Code::kClosed;
+    if (is_interrupted && settings_.is_resumable) return prepared;
     // What it failed by counts; what this leaves is cleared by the next recover().
     (void)transaction_.undo();
     return prepared;
@@ -84,6 +90,11 @@ Result<void> Restore::run() {
 Result<void> Restore::prepare() {
   if (auto enough = check_space(); !enough) return enough;
   if (auto received = intake_.receive(); !received) return received;
+  if (settings_.is_resumable) {
+    auto identity = intake_.identity(settings_.text);
+    if (!identity) return failure(identity.error());
+    if (auto told = transaction_.identify(*identity); !told) return told;
+  }
   if (auto put = put_all(); !put) return put;
   if (intake_.selection().is_complete()) {
     if (auto settled = settle_rows(); !settled) return settled;
@@ -91,21 +102,28 @@ Result<void> Restore::prepare() {
   return stage_.finish();
 }
 
-// What the files of the backup need. What goes is kept until the new data stand, so it is no room.
-Result<void> Restore::check_space() {
+Result<uint64_t> Restore::free_space() const {
   struct statvfs file_system{};
   if (retry([&] { return ::fstatvfs(sandbox_.get(), &file_system); }) != 0) {
     return errno_failure("space for the restore");
   }
-  const uint64_t free = file_system.f_bavail * file_system.f_frsize;
-  if (free >= settings_.space_needed) return {};
+  return file_system.f_bavail * file_system.f_frsize;
+}
+
+// What the files of the backup need. What goes is kept until the new data stand, so it is no room.
+// One that is resumed has been here before, and what it has taken since it will not need again.
+Result<void> Restore::check_space() {
+  auto free = free_space();
+  if (!free) return failure(free.error());
+  if (*free >= settings_.space_needed || transaction_.is_resumed()) return {};
   return failure(Code::kNoSpace, "the backup needs " + std::to_string(settings_.space_needed) +
-                                     " bytes beside the present data and " + std::to_string(free) +
+                                     " bytes beside the present data and " + std::to_string(*free) +
                                      " are free: make room and restore again");
 }
 
 // The parts, then the big files, then the hard links, which may lead from either to either.
 Result<void> Restore::put_all() {
+  for (const auto& item : intake_.index()) packed_ += item.is_big_file ? 0 : item.size;
   for (const auto& item : intake_.index()) {
     if (item.is_big_file) continue;
     if (auto unpacked = unpack_part(item); !unpacked) return unpacked;
@@ -189,11 +207,22 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
     return failure(Code::kUnpackFailed,
                    "'" + item.file_name + "' ends without an end: it is cut off");
   }
-  intake_.drop(item.file_name);
+  if (auto spared = spare_room(item); !spared) return spared;
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +
                                           " entries and should have " +
                                           std::to_string(item.entries));
+}
+
+// The part is in the stage; for one who resumes it is kept while there is room for all the others.
+Result<void> Restore::spare_room(const IndexItem& part) {
+  packed_ -= part.size;
+  if (settings_.is_resumable) {
+    auto free = free_space();
+    if (!free) return failure(free.error());
+    if (*free / 2 >= packed_) return {};
+  }
+  return intake_.drop(part.file_name);
 }
 
 Result<void> Restore::place_big(const IndexItem& item) {
@@ -232,7 +261,7 @@ Result<void> Restore::send_report() {
 }  // namespace
 
 Result<Transaction> restore(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link) {
-  auto transaction = Transaction::begin(sandbox);
+  auto transaction = Transaction::begin(sandbox, settings.is_resumable);
   if (!transaction) return failure(transaction.error());
   Restore work(sandbox, settings, hook, link, std::move(*transaction));
   if (auto done = work.run(); !done) return failure(done.error());

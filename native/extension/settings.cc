@@ -51,6 +51,7 @@ Result<Settings> Settings::parse(std::string text) {
   // What such an app gets is not put beside its data, which would all be too much.
   settings.is_mirror = !settings.full_backup_only && options.contains("restoreMode") &&
                        options["restoreMode"] == "mirror";
+  settings.is_resumable = options.contains("resume") && options["resume"] == true;
   settings.space_needed = json.value("spaceNeeded", uint64_t{0});
   settings.text = std::move(text);
   return settings;

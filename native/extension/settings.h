@@ -2,7 +2,8 @@
 //   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
 //     "appInfo": text, "appCall"?: n, "labels": "keep" | "derive" | "none",
 //     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
-//     "options": { "integrity"?: "none", "restoreMode"?: "mirror", ... } }
+//     "options": { "integrity"?: "none", "restoreMode"?: "mirror",
+//                  "resume"?: true, ... } }
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,7 @@ struct Settings {
 
   bool full_backup_only = false;  // the app itself puts what is restored into its place
   bool is_mirror = false;         // what the backup does not have goes
+  bool is_resumable = false;      // what is received outlasts an interrupted restore
   uint64_t space_needed = 0;      // bytes of the backup that is restored
   std::string text;               // all of it, as it came
 

@@ -37,25 +37,34 @@ bool is_ours(const std::string& path) {
 
 std::string self_name(BorrowedFd file) { return "/proc/self/fd/" + std::to_string(file.get()); }
 
+// Whether `name` in `parent` is the very file that the reader is at, if it has one name or, where
+// `may_be_linked`, more.
+Result<bool> is_same(BorrowedFd parent, const std::string& name, bool may_be_linked,
+                     const Entry& entry, const TarReader& reader, BorrowedFd archive) {
+  if (!entry.holes.empty()) return false;
+  struct stat found{};
+  if (::fstatat(parent.get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  const bool may_be = S_ISREG(found.st_mode) && (may_be_linked || found.st_nlink == 1) &&
+                      static_cast<uint64_t>(found.st_size) == entry.size &&
+                      found.st_mtim.tv_sec == entry.mtime.seconds;
+  if (!may_be) return false;
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const UniqueFd file(retry([&] { return ::openat(parent.get(), name.c_str(), kFlags); }));
+  if (!file.is_open()) return false;
+  auto metadata = read_metadata(file.borrow());
+  if (!metadata || *metadata != metadata_of(entry)) return false;
+  auto holes = holes_of(file.borrow(), entry.size, static_cast<uint64_t>(found.st_blocks));
+  if (!holes || !holes->empty()) return false;
+  const auto offset = reader.content_offset();
+  if (!offset) return failure(offset.error());
+  auto same = common_length(file.borrow(), archive, *offset, entry.size);
+  if (!same) return failure(same.error());
+  return *same == entry.size;
+}
+
 Result<void> named(Result<void> result, const Entry& entry) {
   if (!result) return failure(result.error().in("'" + entry.path + "'"));
   return result;
-}
-
-Result<bool> has_content(BorrowedFd file, BorrowedFd archive, uint64_t offset, uint64_t size) {
-  constexpr size_t kPiece = size_t{128} << 10U;
-  std::vector<char> ours(static_cast<size_t>(std::min<uint64_t>(size, kPiece)));
-  std::vector<char> wanted(ours.size());
-  for (uint64_t at = 0; at < size;) {
-    const auto length = static_cast<size_t>(std::min<uint64_t>(ours.size(), size - at));
-    auto read = read_exactly(file, std::span(ours).first(length), at);
-    if (!read || !*read) return read;
-    read = read_exactly(archive, std::span(wanted).first(length), offset + at);
-    if (!read || !*read) return read;
-    if (std::memcmp(ours.data(), wanted.data(), length) != 0) return false;
-    at += length;
-  }
-  return true;
 }
 
 }  // namespace
@@ -88,11 +97,26 @@ Result<BorrowedFd> Stage::staged_parent_of(const std::string& path) {
     return stage_;
   }
   if (!staged_.is_known || staged_.path != wanted) {
+    if (options_.resumes) {
+      if (auto unlocked = unlock_staged(wanted); !unlocked) return failure(unlocked.error());
+    }
     auto made = make_directories(stage_, wanted, kPrivate);
     if (!made) return failure(made.error());
     staged_ = {wanted, std::move(*made), true};
   }
   return staged_.directory.borrow();
+}
+
+// An interrupted restore may have given the directories on the way the modes that they will have.
+Result<void> Stage::unlock_staged(const std::string& path) {
+  if (::geteuid() == 0) return {};
+  for (size_t end = 0; end != std::string::npos;) {
+    end = path.find('/', end + 1);
+    auto directory = open_beneath(stage_, path.substr(0, end), O_PATH | O_DIRECTORY);
+    if (!directory) return {};  // there is none, or what is there gives way
+    if (auto unlocked = unlock(directory->borrow()); !unlocked) return unlocked;
+  }
+  return {};
 }
 
 // The directory in the sandbox; not open where there is none that can be looked into.
@@ -129,7 +153,10 @@ Result<void> Stage::put_regular(const Entry& entry, TarReader& reader, BorrowedF
   if (auto noted = note_database(entry.path, readable, archive, *offset); !noted) return noted;
   auto present = is_present(entry, reader, archive);
   if (!present) return failure(present.error());
-  return *present ? clear_staged(entry.path) : make_file(entry, reader);
+  if (*present) return clear_staged(entry.path);
+  auto staged = is_staged(entry, reader, archive);
+  if (!staged) return failure(staged.error());
+  return *staged ? Result<void>{} : make_file(entry, reader);
 }
 
 Result<void> Stage::put_directory(const Entry& entry) {
@@ -150,7 +177,7 @@ Result<void> Stage::put_directory(const Entry& entry) {
   return {};
 }
 
-// Takes away what an earlier entry of the backup had under the same path.
+// Takes away what an earlier entry, or restore, had under the same path.
 Result<void> Stage::clear_place(BorrowedFd parent, const std::string& path) {
   directories_.erase(path);
   const auto below = path + "/";
@@ -230,24 +257,16 @@ Result<void> Stage::make_node(const Entry& entry) {
 Result<bool> Stage::is_present(const Entry& entry, const TarReader& reader, BorrowedFd archive) {
   auto parent = present_parent_of(entry.path);
   if (!parent) return failure(parent.error());
-  if (!parent->is_open() || !entry.holes.empty()) return false;
-  struct stat found{};
-  const auto name = base_name(entry.path);
-  if (::fstatat(parent->get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return false;
-  const bool may_be = S_ISREG(found.st_mode) && found.st_nlink == 1 &&
-                      static_cast<uint64_t>(found.st_size) == entry.size &&
-                      found.st_mtim.tv_sec == entry.mtime.seconds;
-  if (!may_be) return false;
-  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  const UniqueFd file(retry([&] { return ::openat(parent->get(), name.c_str(), kFlags); }));
-  if (!file.is_open()) return false;
-  auto metadata = read_metadata(file.borrow());
-  if (!metadata || *metadata != metadata_of(entry)) return false;
-  auto holes = holes_of(file.borrow(), entry.size, static_cast<uint64_t>(found.st_blocks));
-  if (!holes || !holes->empty()) return false;
-  const auto offset = reader.content_offset();
-  if (!offset) return failure(offset.error());
-  return has_content(file.borrow(), archive, *offset, entry.size);
+  if (!parent->is_open()) return false;
+  return is_same(*parent, base_name(entry.path), false, entry, reader, archive);
+}
+
+// Whether an interrupted restore has made that very file already.
+Result<bool> Stage::is_staged(const Entry& entry, const TarReader& reader, BorrowedFd archive) {
+  if (!options_.resumes) return false;
+  auto parent = staged_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  return is_same(*parent, base_name(entry.path), true, entry, reader, archive);
 }
 
 Result<void> Stage::put_links() {

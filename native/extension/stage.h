@@ -21,11 +21,13 @@ struct StageOptions {
   std::string prefix;         // "" or ending with a slash: what is put before every path
   bool keeps_paths = false;   // see Stage::paths()
   bool drops_labels = false;  // those that the device gives stay
+  bool resumes = false;       // there may be entries that an interrupted restore has made
 };
 
 // A tree below the directory `stage` in which each entry has the path that it will have in the
-// sandbox. Of the sandbox nothing is changed; a file in it that is what it should be is not made
-// anew. No path and no symlink leads out of either. Not thread-safe. Every Error names the entry.
+// sandbox. Of the sandbox nothing is changed; a file in either that is what it should be is not
+// made anew. No path and no symlink leads out of either. Not thread-safe. Every Error names the
+// entry.
 class Stage {
  public:
   Stage(BorrowedFd sandbox, BorrowedFd stage, StageOptions options)
@@ -86,6 +88,9 @@ class Stage {
   [[nodiscard]] Result<void> clear_staged(const std::string& path);
   [[nodiscard]] Result<bool> is_present(const Entry& entry, const TarReader& reader,
                                         BorrowedFd archive);
+  [[nodiscard]] Result<bool> is_staged(const Entry& entry, const TarReader& reader,
+                                       BorrowedFd archive);
+  [[nodiscard]] Result<void> unlock_staged(const std::string& path);
   [[nodiscard]] Result<void> settle_present(const Entry& entry);
   [[nodiscard]] Result<UniqueFd> find_staged(const std::string& path);
   [[nodiscard]] Result<void> note_database(const std::string& path, uint64_t size, BorrowedFd file,

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -17,11 +18,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "native/base/syscall.h"
 #include "native/io/path.h"
 #include "native/io/tmpfile.h"
 #include "native/io/write.h"
+#include "native/manifest/directory_names.h"
 
 namespace backupkit {
 namespace {
@@ -34,7 +37,11 @@ constexpr const char* kGone = "gone";
 constexpr const char* kUnfinished = "journal.new";
 constexpr const char* kJournal = "journal";
 constexpr const char* kUndo = "undo";
+constexpr const char* kReceived = "received";
+constexpr const char* kIdentity = "identity";
 constexpr size_t kMaxJournal = size_t{1} << 30U;
+constexpr size_t kMaxIdentity = 1024;
+constexpr time_t kKeptFor = time_t{7} * 24 * 3600;  // seconds that what can be resumed is kept
 constexpr mode_t kPrivate = 0700;
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
@@ -86,6 +93,21 @@ Result<UniqueFd> lock_backup(BorrowedFd sandbox, bool waits) {
   }
 }
 
+// `.backup`, made where it is missing, and locked.
+Result<UniqueFd> make_backup(BorrowedFd sandbox) {
+  for (;;) {
+    const TimeKeeper keeper(sandbox);
+    if (::mkdirat(sandbox.get(), kBackupDirectory, kPrivate) != 0 && errno != EEXIST) {
+      return errno_failure("'.backup' in the sandbox");
+    }
+    auto locked = lock_backup(sandbox, true);
+    if (!locked || locked->is_open()) return locked;
+    auto in_the_way = has(sandbox, kBackupDirectory);
+    if (!in_the_way) return failure(in_the_way.error());
+    if (*in_the_way) return failure(Error::from_errno(ENOTDIR, "'.backup' in the sandbox"));
+  }
+}
+
 // Removes what lies in `.backup` of transactions that are over, and `.backup` itself unless the app
 // has something in it.
 Result<void> clear(BorrowedFd sandbox, BorrowedFd backup) {
@@ -98,6 +120,17 @@ Result<void> clear(BorrowedFd sandbox, BorrowedFd backup) {
   return errno_failure("removal of '.backup'");
 }
 
+// Removes all that is in a directory.
+Result<void> empty(BorrowedFd directory) {
+  std::vector<char> buffer(size_t{64} << 10U);
+  auto names = read_names(directory, buffer);
+  if (!names) return failure(names.error());
+  for (const auto& name : *names) {
+    if (auto removed = remove_tree(directory, name.text); !removed) return removed;
+  }
+  return {};
+}
+
 Result<void> rename_to(BorrowedFd from, const std::string& name, BorrowedFd to,
                        const std::string& new_name, unsigned flags) {
   if (::renameat2(from.get(), name.c_str(), to.get(), new_name.c_str(), flags) == 0) return {};
@@ -108,32 +141,69 @@ Error at(const Error& error, const std::string& path) { return error.in("'" + pa
 
 }  // namespace
 
-Result<Transaction> Transaction::begin(BorrowedFd sandbox) {
-  UniqueFd lock;
-  while (!lock.is_open()) {
-    const TimeKeeper keeper(sandbox);
-    if (::mkdirat(sandbox.get(), kBackupDirectory, kPrivate) != 0 && errno != EEXIST) {
-      return errno_failure("'.backup' in the sandbox");
-    }
-    auto locked = lock_backup(sandbox, true);
-    if (!locked) return failure(locked.error());
-    lock = std::move(*locked);
-    if (lock.is_open()) break;
-    auto in_the_way = has(sandbox, kBackupDirectory);
-    if (!in_the_way) return failure(in_the_way.error());
-    if (*in_the_way) return failure(Error::from_errno(ENOTDIR, "'.backup' in the sandbox"));
+Result<Transaction> Transaction::begin(BorrowedFd sandbox, bool is_resumable) {
+  auto lock = make_backup(sandbox);
+  if (!lock) return failure(lock.error());
+  Transaction made(sandbox, std::move(*lock));
+  const auto backup = made.lock_.borrow();
+  if (auto removed = remove_tree(backup, kTrash); !removed) return failure(removed.error());
+  if (is_resumable) {
+    auto may = made.may_resume();
+    if (!may) return failure(may.error());
+    made.is_resumed_ = *may;
   }
-  Transaction made(sandbox, std::move(lock));
-  for (const char* name : {kTransaction, kTrash}) {
-    if (auto removed = remove_tree(made.lock_.borrow(), name); !removed) {
+  if (!made.is_resumed_) {
+    if (auto removed = remove_tree(backup, kTransaction); !removed) {
       return failure(removed.error());
     }
-  }
-  if (::mkdirat(made.lock_.get(), kTransaction, kPrivate) != 0) {
-    return errno_failure("'.backup/transaction'");
+    if (::mkdirat(backup.get(), kTransaction, kPrivate) != 0) {
+      return errno_failure("'.backup/transaction'");
+    }
   }
   if (auto opened = made.open(); !opened) return failure(opened.error());
+  if (is_resumable) {
+    if (auto opened = made.open_received(); !opened) return failure(opened.error());
+  }
   return made;
+}
+
+// Whether an interrupted one is there that was resumable and had not been committed.
+Result<bool> Transaction::may_resume() {
+  auto left = open_beneath(lock_.borrow(), kTransaction, O_RDONLY | O_DIRECTORY);
+  if (!left && left.error().sys_errno == ENOENT) return false;
+  if (!left) return failure(left.error());
+  for (const char* name : {kJournal, kUndo}) {
+    auto is_there = has(left->borrow(), name);
+    if (!is_there) return failure(is_there.error());
+    if (*is_there) return false;
+  }
+  return has(left->borrow(), kReceived);
+}
+
+Result<void> Transaction::open_received() {
+  auto received = make_directories(directory_.borrow(), kReceived, kPrivate);
+  if (!received) return failure(received.error());
+  received_ = std::move(*received);
+  const std::array<timespec, 2> now{timespec{0, UTIME_NOW}, timespec{0, UTIME_NOW}};
+  if (::futimens(received_.get(), now.data()) != 0) return errno_failure("'.backup'");
+  return remove_tree(directory_.borrow(), kUnfinished);
+}
+
+Result<void> Transaction::identify(const std::string& identity) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+  const UniqueFd file(
+      retry([&] { return ::openat(directory_.get(), kIdentity, kFlags, mode_t{0600}); }));
+  if (!file.is_open()) return errno_failure("the identity of the restore");
+  const auto known = read_file(file.borrow(), kMaxIdentity);
+  const std::span wanted(reinterpret_cast<const uint8_t*>(identity.data()), identity.size());
+  if (known && std::ranges::equal(*known, wanted)) return {};
+  if (is_resumed_) {
+    // Never may an entry of another restore be found under the new name.
+    if (auto emptied = empty(stage_.borrow()); !emptied) return emptied;
+    if (::syncfs(stage_.get()) != 0) return errno_failure("sync of the stage");
+  }
+  if (::ftruncate(file.get(), 0) != 0) return errno_failure("the identity of the restore");
+  return write_all(file.borrow(), wanted, "the identity of the restore");
 }
 
 Result<void> Transaction::open() {
@@ -347,7 +417,10 @@ Result<BorrowedFd> Transaction::staged_parent_of(const std::string& path) {
 }
 
 Result<void> Transaction::remove() {
-  for (UniqueFd* fd : {&parent_.directory, &staged_parent_.directory, &stage_, &gone_}) fd->reset();
+  for (UniqueFd* fd :
+       {&parent_.directory, &staged_parent_.directory, &stage_, &gone_, &received_}) {
+    fd->reset();
+  }
   auto named = rename_to(lock_.borrow(), kTransaction, lock_.borrow(), kTrash, 0);
   if (!named) return failure(named.error().in("the transaction"));
   if (::fsync(lock_.get()) != 0) return errno_failure("sync of '.backup'");
@@ -357,7 +430,7 @@ Result<void> Transaction::remove() {
 // What the ways that a transaction can go have in common is in Transaction.
 class Recovery {
  public:
-  static Result<Recovered> run(BorrowedFd sandbox, UniqueFd lock, bool undoes,
+  static Result<Recovered> run(BorrowedFd sandbox, UniqueFd lock, RecoveryPlan plan,
                                const Restored& restored) {
     auto is_there = has(lock.borrow(), kTransaction);
     if (!is_there) return failure(is_there.error());
@@ -370,24 +443,37 @@ class Recovery {
     }
     Transaction left(sandbox, std::move(lock));
     if (auto opened = left.open(); !opened) return failure(opened.error());
-    return end(left, undoes, restored);
+    return end(left, plan, restored);
   }
 
  private:
-  static Result<Recovered> end(Transaction& left, bool undoes, const Restored& restored) {
+  static Result<Recovered> end(Transaction& left, RecoveryPlan plan, const Restored& restored) {
     auto is_undone = has(left.directory_.borrow(), kUndo);
     if (!is_undone) return failure(is_undone.error());
     if (*is_undone) return go_back(left);
     auto is_committed = has(left.directory_.borrow(), kJournal);
     if (!is_committed) return failure(is_committed.error());
     if (!*is_committed) {
+      auto is_kept = plan.drops ? false : can_wait(left);
+      if (!is_kept) return failure(is_kept.error());
+      if (*is_kept) return Recovered::kKept;
       if (auto removed = left.remove(); !removed) return failure(removed.error());
       return Recovered::kDiscarded;
     }
     if (auto read = left.read(kJournal); !read) return failure(read.error());
-    if (!undoes) return go_on(left, restored);
+    if (!plan.undoes) return go_on(left, restored);
     if (auto undone = left.undo(); !undone) return failure(undone.error());
     return Recovered::kUndone;
+  }
+
+  // Whether what was received is kept for the restore that goes on with it.
+  static Result<bool> can_wait(const Transaction& left) {
+    auto received = open_beneath(left.directory_.borrow(), kReceived, O_PATH | O_NOFOLLOW);
+    if (!received && received.error().sys_errno == ENOENT) return false;
+    if (!received) return failure(received.error());
+    struct stat found{};
+    if (::fstat(received->get(), &found) != 0) return errno_failure("'.backup'");
+    return ::time(nullptr) - found.st_mtim.tv_sec < kKeptFor;
   }
 
   static Result<Recovered> go_back(Transaction& left) {
@@ -415,7 +501,7 @@ Result<Recovered> recover(BorrowedFd sandbox, RecoveryPlan plan, const Restored&
   auto lock = lock_backup(sandbox, plan.waits);
   if (!lock) return failure(lock.error());
   if (!lock->is_open()) return Recovered::kNothing;
-  return Recovery::run(sandbox, std::move(*lock), plan.undoes, restored);
+  return Recovery::run(sandbox, std::move(*lock), plan, restored);
 }
 
 Result<bool> remove_backup_directory(BorrowedFd sandbox) {
@@ -437,6 +523,9 @@ std::string_view describe(Recovered recovered) {
   switch (recovered) {
     case Recovered::kDiscarded:
       return "an interrupted restore had not begun to change the data; it was dropped";
+    case Recovered::kKept:
+      return "an interrupted restore had not begun to change the data; what it has received waits "
+             "for the next one";
     case Recovered::kCompleted:
       return "an interrupted restore was completed";
     case Recovered::kUndone:

@@ -6,6 +6,8 @@
 //   .backup/transaction/gone/<number>  what has gone from a place where nothing came
 //   .backup/transaction/journal        all steps and changes, from the commit on (journal.h)
 //   .backup/transaction/undo           the same file, renamed, from the decision to go back on
+//   .backup/transaction/received/<uri> what has come of the backup, if the restore can be resumed
+//   .backup/transaction/identity       which restore the stage is of, likewise
 //   .backup/trash                      a transaction that is over, while it is being removed
 //
 // A step is one rename: with RENAME_EXCHANGE where something comes and something goes, so that the
@@ -15,7 +17,10 @@
 // Why it is right. Let a crash keep any subset of the renames since the last sync, each whole or
 // not at all; more is not asked of the file system.
 //
-//   1 staging    Nothing outside `.backup` changes. No journal: the transaction is dropped.
+//   1 staging    Nothing outside `.backup` changes. No journal: the transaction is dropped, or left
+//                for the next restore if it can be resumed. That one believes nothing of it: what
+//                was received is compared with what comes, and an entry of the stage stays only if
+//                the stage is of the same restore and the entry is what it would be made as.
 //   2 commit     The staged entries and the journal's text are synced, then the journal gets its
 //                name, and the directory is synced: from here on it can be completed from what is
 //                on the disk. Only then the first step is taken.
@@ -53,11 +58,19 @@ inline constexpr const char* kBackupDirectory = ".backup";
 // Not thread-safe. Dropping one that is neither finished nor undone leaves it to recover().
 class Transaction {
  public:
-  // Waits for the sandbox's lock. Call recover() before. Nothing is in the stage.
-  [[nodiscard]] static Result<Transaction> begin(BorrowedFd sandbox);
+  // Waits for the sandbox's lock. Call recover() before. One that is resumable goes on with what an
+  // interrupted one has left, and leaves its own to the next one; else nothing is in the stage.
+  [[nodiscard]] static Result<Transaction> begin(BorrowedFd sandbox, bool is_resumable = false);
 
   // The directory in which the new entries are made. They get no name elsewhere before commit().
   [[nodiscard]] BorrowedFd stage() const { return stage_.borrow(); }
+
+  // For what is received; not open where the transaction is not resumable.
+  [[nodiscard]] BorrowedFd received() const { return received_.borrow(); }
+  // There is something of an interrupted one.
+  [[nodiscard]] bool is_resumed() const { return is_resumed_; }
+  // Says which restore the stage will be of, and empties it if it was of another one.
+  [[nodiscard]] Result<void> identify(const std::string& identity);
 
   // Makes the new state the one of the sandbox, durably. Error: the step that failed; the old state
   // is there again, unless the message says that this failed too: then recover() tries again.
@@ -86,6 +99,8 @@ class Transaction {
   };
 
   [[nodiscard]] Result<void> open();
+  [[nodiscard]] Result<void> open_received();
+  [[nodiscard]] Result<bool> may_resume();
   [[nodiscard]] Result<void> read(const char* name);
   [[nodiscard]] Result<void> redo_all();
   [[nodiscard]] Result<void> undo_all();
@@ -104,6 +119,8 @@ class Transaction {
   UniqueFd directory_;  // `.backup/transaction`
   UniqueFd stage_;
   UniqueFd gone_;
+  UniqueFd received_;
+  bool is_resumed_ = false;
   Journal journal_;
   Held parent_;
   Held staged_parent_;
@@ -112,6 +129,7 @@ class Transaction {
 enum class Recovered {
   kNothing,    // there was no transaction, or somebody works on it
   kDiscarded,  // it had not been committed
+  kKept,       // nor had this one, which can be resumed
   kCompleted,
   kUndone,
 };
@@ -123,6 +141,7 @@ using Restored = std::function<Result<void>(const std::string& settings)>;
 struct RecoveryPlan {
   bool waits = false;   // until whoever works on the transaction has ended
   bool undoes = false;  // also what is committed
+  bool drops = false;   // also what can be resumed
 };
 [[nodiscard]] Result<Recovered> recover(BorrowedFd sandbox, RecoveryPlan plan,
                                         const Restored& restored);

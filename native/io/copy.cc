@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <span>
 
 #include "native/base/syscall.h"
+#include "native/io/read.h"
 #include "native/io/write.h"
 
 namespace backupkit {
@@ -193,6 +195,25 @@ Result<Copier::Step> Copier::user_step(BorrowedFd in, BorrowedFd out, size_t siz
   if (written.error == 0) return Step{Step::Kind::kMoved, written.size};
   unread(in, size_read - written.size);
   return failure(copy_error(written.error));
+}
+
+Result<uint64_t> complete(BorrowedFd in, BorrowedFd out, Copier& copier) {
+  struct stat source{};
+  struct stat target{};
+  if (::fstat(in.get(), &source) != 0 || ::fstat(out.get(), &target) != 0) {
+    return errno_failure("size of a file");
+  }
+  const auto size = static_cast<uint64_t>(std::min(source.st_size, target.st_size));
+  auto same = common_length(out, in, 0, size);
+  if (!same) return same;
+  const auto at = static_cast<off_t>(*same);
+  if (at < target.st_size && retry([&] { return ::ftruncate(out.get(), at); }) != 0) {
+    return errno_failure("cut a file");
+  }
+  if (::lseek(in.get(), at, SEEK_SET) < 0 || ::lseek(out.get(), at, SEEK_SET) < 0) {
+    return errno_failure("position in a file");
+  }
+  return copier.copy(in, out);
 }
 
 }  // namespace backupkit

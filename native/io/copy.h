@@ -51,4 +51,9 @@ class Copier {
   uint64_t moved_through_user_ = 0;
 };
 
+// Makes the file `out` what the file `in` is, from their starts: what `out` begins with that is the
+// same stays, the rest is copied. Gives the bytes that were. The position of either is after its
+// last one. Error: as copy(); then `out` is as far as it came.
+[[nodiscard]] Result<uint64_t> complete(BorrowedFd in, BorrowedFd out, Copier& copier);
+
 }  // namespace backupkit

@@ -154,6 +154,11 @@ jlong transfer(Env& env, jint in, jint out) {
   return static_cast<jlong>(env.value(copier.copy(BorrowedFd(in), BorrowedFd(out))));
 }
 
+jlong complete_file(Env& env, jint in, jint out) {
+  Copier copier;
+  return static_cast<jlong>(env.value(complete(BorrowedFd(in), BorrowedFd(out), copier)));
+}
+
 jbyteArray read_all(Env& env, jint fd) {
   return env.array(env.value(read_file(BorrowedFd(fd), kMaxWhole)));
 }
@@ -216,6 +221,7 @@ const std::array kNatives{
     native<&duplicate>("duplicate"),
     native<&size_of>("size"),
     native<&transfer>("transfer"),
+    native<&complete_file>("complete"),
     native<&read_all>("readAll"),
     native<&hash>("hash"),
     native<&sync_file_system>("syncFileSystem"),

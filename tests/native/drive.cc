@@ -1,6 +1,8 @@
-// drive backup|restore BACKUPD ROOT FILES: backs up the bundle "app" of a device root into a
-// folder, or restores it from there, as a program of the interface does. Prints the code that the
-// bundle ends with. Exit code 0: it ended well, 1: with an error, 3: the service has gone.
+// drive backup|restore|resume BACKUPD ROOT FILES: backs up the bundle "app" of a device root into a
+// folder, or restores it from there, as a program of the interface does; resume goes on with what
+// an interrupted one has left. Prints the code that the bundle ends with, and leaves its reports
+// and the number of bytes that were copied in FILES.report. Exit code 0: it ended well, 1: with an
+// error, 3: the service has gone.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,8 +33,12 @@ constexpr int kGone = 3;
 
 class Drive {
  public:
-  Drive(std::unique_ptr<Client> client, fs::path files, bool restores)
-      : client_(std::move(client)), files_(std::move(files)), restores_(restores) {}
+  Drive(std::unique_ptr<Client> client, fs::path files, bool restores, bool resumes)
+      : client_(std::move(client)),
+        files_(std::move(files)),
+        restores_(restores),
+        resumes_(resumes),
+        report_(files_.string() + ".report") {}
 
   int run() {
     if (!restores_ && !save_capabilities()) return kGone;
@@ -39,6 +46,7 @@ class Drive {
     while (!end_) {
       if (!receive()) return kGone;
     }
+    report_ << copied_ << " bytes copied\n";
     std::printf("%d %s\n", end_->first, end_->second.c_str());
     return end_->first == 0 ? 0 : 1;
   }
@@ -56,6 +64,7 @@ class Drive {
     if (!client_->open_session(++request_, restores_ ? 1 : 0) || !await_reply()) return false;
     std::vector<BundleRequest> list(1);
     list[0].name = kBundle;
+    if (resumes_) list[0].options = R"({"resume": true})";
     UniqueFd file;
     if (restores_) {
       file.reset(::open((files_ / kCapabilities).c_str(), O_RDONLY | O_CLOEXEC));
@@ -110,6 +119,10 @@ class Drive {
         }
         return true;
       }
+      case FrameType::kResultReport:
+        (void)reader.get_text(kMaxNameText);
+        report_ << reader.get_text(kMaxText) << '\n';
+        return true;
       case FrameType::kFileReady:
         return take_file(frame, reader);
       default:
@@ -124,7 +137,9 @@ class Drive {
     const bool is_there = !frame.fds.empty();
     if (is_there && restores_) {
       const UniqueFd from(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      if (!copier_.copy(from.borrow(), frame.fds[0].borrow())) return false;
+      auto copied = complete(from.borrow(), frame.fds[0].borrow(), copier_);
+      if (!copied) return false;
+      copied_ += *copied;
     } else if (is_there && !copy(frame.fds[0].borrow(), path)) {
       return false;
     }
@@ -142,6 +157,9 @@ class Drive {
   std::unique_ptr<Client> client_;
   fs::path files_;
   bool restores_;
+  bool resumes_;
+  std::ofstream report_;
+  uint64_t copied_ = 0;
   Copier copier_;
   uint32_t request_ = 0;
   uint32_t replied_ = 0;
@@ -162,6 +180,7 @@ int main(int argc, char** argv) {
     std::printf("%d %s\n", static_cast<int>(client.error().code), client.error().message().c_str());
     return backupkit::kGone;
   }
-  const bool restores = std::string_view(argv[1]) == "restore";
-  return backupkit::Drive(std::move(*client), argv[4], restores).run();
+  const std::string_view what = argv[1];
+  const bool resumes = what == "resume";
+  return backupkit::Drive(std::move(*client), argv[4], what == "restore" || resumes, resumes).run();
 }

@@ -166,6 +166,22 @@ public final class Fd implements AutoCloseable {
   }
 
   /**
+   * Makes this file what another is: what it begins with that is the same stays, the rest is copied
+   * as {@link #copyFrom} does. So a copy that was interrupted is completed at the cost of what is
+   * left. Blocks.
+   *
+   * @param source the file
+   * @return bytes copied
+   * @throws IOException if reading or writing fails; this needs both
+   * @throws IllegalStateException once closed or detached
+   */
+  public long completeFrom(Path source) throws IOException {
+    try (Fd in = open(source)) {
+      return in.use(from -> use(to -> Bridge.complete(from, to)));
+    }
+  }
+
+  /**
    * Reads the whole file from offset 0; the position stays. Blocks.
    *
    * @return its bytes

@@ -73,6 +73,11 @@ public final class SessionRestore implements AutoCloseable {
   /**
    * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
    *
+   * <p>With {@code "resume": true} in a bundle's object, what is received outlasts an interrupted
+   * restore of it, for a week or until the bundle is restored or {@link #cleanBundleTempDir}. A
+   * restore that says so, too, is handed each file but {@code manage.json} with what was received
+   * of it: the program keeps what is right and writes the rest, as {@link Fd#completeFrom} does.
+   *
    * @param remoteCapabilities the capability file of where the backup was made; duplicated before
    *     this returns, read from offset 0
    * @param bundlesToRestore the bundles; a name said twice counts once

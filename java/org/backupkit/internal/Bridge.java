@@ -112,6 +112,17 @@ public final class Bridge {
   public static native long transfer(int in, int out) throws BackupException;
 
   /**
+   * Makes one file what another is, from their starts, and leaves what it begins with that is the
+   * same.
+   *
+   * @param in the source
+   * @param out the target, open to read and write
+   * @return bytes copied
+   * @throws BackupException if reading or writing fails
+   */
+  public static native long complete(int in, int out) throws BackupException;
+
+  /**
    * Reads a whole file from offset 0; the position stays.
    *
    * @param fd the file

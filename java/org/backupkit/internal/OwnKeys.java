@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   restoreMode      "merge" | "mirror"
+ *   resume           true | false; see {@link org.backupkit.SessionRestore}
  *   integrity        "full" | "none"; true and false mean these
  *   backupScene      text or number
  *   clearBackupData  true | false; "true" means true, any other text false
@@ -28,6 +29,7 @@ final class OwnKeys {
   private static final Map<String, Function<JsonNode, @Nullable Object>> READERS =
       Map.of(
           "restoreMode", OwnKeys::restoreMode,
+          "resume", OwnKeys::resume,
           "integrity", OwnKeys::integrity,
           "backupScene", OwnKeys::scene,
           "clearBackupData", OwnKeys::clear,
@@ -54,6 +56,10 @@ final class OwnKeys {
 
   private static @Nullable Object restoreMode(JsonNode value) {
     return oneOf(value.asText(), "merge", "mirror");
+  }
+
+  private static @Nullable Object resume(JsonNode value) {
+    return value.isBoolean() ? value.booleanValue() : null;
   }
 
   private static @Nullable Object integrity(JsonNode value) {

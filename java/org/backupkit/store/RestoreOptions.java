@@ -25,6 +25,8 @@ public record RestoreOptions(Mode mode) {
 
   /** What the session is told for each bundle. */
   String info() {
-    return mode == Mode.MIRROR ? "{\"restoreMode\":\"mirror\"}" : "{}";
+    return mode == Mode.MIRROR
+        ? "{\"resume\":true,\"restoreMode\":\"mirror\"}"
+        : "{\"resume\":true}";
   }
 }

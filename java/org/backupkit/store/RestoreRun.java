@@ -218,7 +218,7 @@ final class RestoreRun implements GeneralCallbacks {
   private static long give(Contents contents, BackupFile file) throws IOException {
     Path source = contents.file(file.uri());
     if (source != null) {
-      return file.fd().copyFrom(source);
+      return file.fd().completeFrom(source);
     }
     byte[] index = contents.index();
     try (OutputStream out = file.fd().newOutputStream()) {
