@@ -367,7 +367,8 @@ class AppHookTest {
         Files.setAttribute(path, "unix:gid", NOBODY);
       }
     }
-    // No script file: the shell would have it open.
+    // No script file: the shell would have it open. It blocks signals itself while it waits, so
+    // the mask is that of a program which it starts.
     String program =
         """
         cd '%s'
@@ -375,7 +376,7 @@ class AppHookTest {
         echo "$(id -u) $(id -g) $(id -G)" >user
         ls /proc/self/fd >descriptors
         ls -l /proc/self/fd/0 /proc/self/fd/2 >links
-        grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/$$/status >status
+        grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/self/status >status
         cd - >where
         echo '{"hook":1,"calls":[]}'
         while read -r line; do :; done
