@@ -73,7 +73,7 @@ final class Manifest {
   /**
    * Reads a whole manifest.
    *
-   * @throws IOException when it is torn, damaged, or none of version 2
+   * @throws IOException when it is torn, damaged, none of version 2, or not all of the file
    */
   static Map<String, Row> read(Path file) throws IOException {
     Map<String, Row> rows = new LinkedHashMap<>();
@@ -86,14 +86,15 @@ final class Manifest {
       }
       length = head.length();
       String line = reader.readLine();
-      for (; line != null && !line.startsWith("end;"); line = reader.readLine()) {
+      for (; line != null && !isTrailer(line); line = reader.readLine()) {
         Row row = Row.of(line);
         rows.put(row.path(), row);
         length += line.length() + 1;
       }
       end = line == null ? "" : line;
     }
-    if (!end.equals(trailer(file, length, rows.size()))) {
+    boolean isLast = Files.size(file) == length + end.length() + 1;
+    if (!isLast || !end.equals(trailer(file, length, rows.size()))) {
       throw new IOException("The manifest \"" + file + "\" is torn or damaged");
     }
     return rows;
@@ -111,6 +112,11 @@ final class Manifest {
   /** A name for people: UTF-8 where it is that. */
   static String readable(String bytes) {
     return new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+  }
+
+  /** A row of a path {@code end} has more columns. */
+  private static boolean isTrailer(String line) {
+    return line.startsWith("end;") && line.chars().filter(one -> one == ';').count() == 2;
   }
 
   private static String trailer(Path file, long length, int rows) throws IOException {

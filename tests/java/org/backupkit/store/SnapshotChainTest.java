@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -59,6 +60,25 @@ class SnapshotChainTest {
   @AfterEach
   void close() {
     service.close();
+  }
+
+  @Test
+  void anEntryNamedAsTheManifestsEnd_isOneLikeAnyOther() throws IOException {
+    Files.writeString(sandbox.resolve("end"), "not yet");
+    restore(backUp());
+    assertEquals("incremental", backUp().kind());
+    assertEquals(List.of(), store.verify(100, Progress.NONE).damage());
+  }
+
+  @Test
+  void aManifest_isWholeOnlyWithItsEndAndNothingBehindIt() throws IOException {
+    Path manifest = backUp().directory().resolve("manifest");
+    String text = Files.readString(manifest, StandardCharsets.ISO_8859_1);
+    Manifest.read(manifest);
+    for (String other : List.of(text.stripTrailing(), text + "x", text + "\n")) {
+      Files.writeString(manifest, other, StandardCharsets.ISO_8859_1);
+      assertThrows(IOException.class, () -> Manifest.read(manifest));
+    }
   }
 
   @Test
