@@ -123,7 +123,7 @@ final class BackupRun implements GeneralCallbacks {
     if (file == null) {
       Incoming incoming = error == null ? null : running.get(error.bundleName());
       if (incoming != null) {
-        incoming.fail(Failure.of(error));
+        incoming.lack(Failure.of(error));
       }
       return;
     }
@@ -217,10 +217,10 @@ final class BackupRun implements GeneralCallbacks {
     return sums.details().isEmpty() ? List.of(Failure.of(error).message()) : sums.details();
   }
 
-  /** What has come stays for the next run, unless this side is to blame. */
+  /** What is there stays for the next run, unless this side is to blame. */
   private void leave(Incoming incoming) {
     try {
-      if (incoming.failure() != null || incoming.count() == 0) {
+      if (!incoming.isOfUse()) {
         incoming.discard();
       }
     } catch (IOException e) {

@@ -42,6 +42,7 @@ final class Incoming {
   private final Path directory;
   private final Map<String, Long> files = new LinkedHashMap<>();
   private @Nullable Failure failure;
+  private boolean failedHere;
 
   private Incoming(String bundle, Start start, Instant started, Path directory) {
     this.bundle = bundle;
@@ -89,24 +90,36 @@ final class Incoming {
     return files.values().stream().mapToLong(Long::longValue).sum();
   }
 
-  /** The first thing that went wrong on this side, or null. */
+  /** The first reason why this snapshot cannot be published, or null. */
   @Nullable Failure failure() {
     return failure;
   }
 
-  /** Notes why this snapshot cannot be published; the first reason counts. */
+  /** Notes what went wrong on this side: none of what is here is used. */
   void fail(Failure reason) {
+    failedHere = true;
+    lack(reason);
+  }
+
+  /** Notes why a file did not come: what is here is the next run's. */
+  void lack(Failure reason) {
     if (failure == null) {
       failure = reason;
     }
   }
 
+  /** Whether the next run can go on with what is here. */
+  boolean isOfUse() {
+    return !failedHere && (!files.isEmpty() || start.leftover() != null);
+  }
+
   /**
-   * Copies one file in; one of the same name replaces the earlier. After a failure it does nothing.
+   * Copies one file in; one of the same name replaces the earlier. After a failure on this side it
+   * does nothing.
    */
   void add(BackupFile file) {
     String uri = file.uri();
-    if (failure != null) {
+    if (failedHere) {
       return;
     }
     if (!URI.matcher(uri).matches() || uri.matches("\\.\\.?") || OURS.contains(uri)) {

@@ -16,8 +16,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Predicate;
+import org.backupkit.BackupException;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
+import org.backupkit.ErrorCode;
 import org.backupkit.Tool;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.junit.jupiter.api.BeforeEach;
@@ -109,6 +112,33 @@ class InterruptedBackupTest {
   }
 
   @Test
+  void aRunThatEndsBeforeItsFirstFile_leavesWhatWasThere() throws Exception {
+    writeNotes();
+    interruptAtTheFirstPart();
+    Map<Object, String> left = contentByInode(leftover());
+    interrupt(event -> event.kind() == Kind.BEGIN);
+    assertGoneOn(left, backUp(), store.snapshots().get(0));
+  }
+
+  @Test
+  void aFileThatTheServiceCannotHandOut_takesNothingElseAway() throws Exception {
+    writeNotes();
+    interruptAtTheFirstPart();
+    Map<Object, String> left = contentByInode(leftover());
+    BackupException lost = new BackupException(ErrorCode.IO.code(), "lost", BUNDLE, "lost.bin");
+    try (BackupService service = BackupService.embedded(device.root())) {
+      Map<String, Start> starts = Map.of(BUNDLE, Start.find(home, false));
+      BackupRun run =
+          new BackupRun(service, Json.object(), starts, BackupOptions.defaults(), Progress.NONE);
+      run.onBundleBegin(null, BUNDLE);
+      run.onFileReady(lost, null);
+      run.onBundleEnd(lost, BUNDLE);
+    }
+    assertEquals(left, contentByInode(leftover()));
+    assertGoneOn(left, backUp(), store.snapshots().get(0));
+  }
+
+  @Test
   void anotherBundlesLeftover_staysForItsNextRun() throws Exception {
     writeNotes();
     interruptAtTheFirstPart();
@@ -125,12 +155,16 @@ class InterruptedBackupTest {
     }
   }
 
-  /** Kills the service as soon as it has handed out a part. */
   private void interruptAtTheFirstPart() throws IOException {
+    interrupt(event -> event.kind() == Kind.FILE && Leftover.isPart(event.text()));
+  }
+
+  /** Kills the service as soon as it has told that. */
+  private void interrupt(Predicate<ProgressEvent> when) throws IOException {
     try (BackupService service = BackupService.embedded(device.root())) {
       Progress killer =
           event -> {
-            if (event.kind() == Kind.FILE && Leftover.isPart(event.text())) {
+            if (when.test(event)) {
               ProcessHandle.of(service.servicePid()).orElseThrow().destroyForcibly();
             }
           };
