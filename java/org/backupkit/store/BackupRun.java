@@ -207,7 +207,8 @@ final class BackupRun implements GeneralCallbacks {
 
   private void publish(Incoming incoming, String bundle, boolean partial, Json.Totals sums) {
     try {
-      incoming.publish(capabilities, partial, sums);
+      incoming.complete(capabilities, partial, sums);
+      incoming.publish();
     } catch (IOException e) {
       incoming.fail(Failure.of("The snapshot of \"" + bundle + "\" could not be finished", e));
     }

@@ -169,10 +169,7 @@ final class Incoming {
     return false;
   }
 
-  /**
-   * Takes over the parts that an interrupted run has left and the manifest names, and removes all
-   * that is not the snapshot's.
-   */
+  /** Takes over the parts that an interrupted run has left and the manifest names. */
   private void settle() throws IOException {
     Leftover leftover = start.leftover();
     ArrayNode index = Json.array();
@@ -195,12 +192,6 @@ final class Incoming {
     Set<String> listed = new HashSet<>(Set.of(Description.INDEX));
     index.forEach(item -> listed.add(item.path("fileName").asText()));
     files.keySet().retainAll(listed); // what was unstable has come and is in no index
-    for (Path entry : Directories.entries(directory)) {
-      String name = entry.getFileName().toString();
-      if (!files.containsKey(name) && !name.equals(Description.MANIFEST)) {
-        Directories.removeAny(entry);
-      }
-    }
   }
 
   /** A part's item of the index, as the service writes it. */
@@ -216,8 +207,11 @@ final class Incoming {
     return item.put("hash", part.hash()).put("entries", part.rows().size());
   }
 
-  /** Makes the snapshot one that is there, durably, or fails and leaves nothing to be seen. */
-  void publish(ObjectNode capabilities, boolean partial, Json.Totals totals) throws IOException {
+  /**
+   * Writes what a snapshot has beside its files, and makes all of it durable. The next run can
+   * still go on with it.
+   */
+  void complete(ObjectNode capabilities, boolean partial, Json.Totals totals) throws IOException {
     Path manifest = directory.resolve(Description.MANIFEST);
     if (!files.containsKey(Description.INDEX) || !Files.exists(manifest)) {
       throw new IOException("The backup of \"" + bundle + "\" came without index or manifest");
@@ -227,8 +221,24 @@ final class Incoming {
     try (Fd handle = Fd.open(directory, StandardOpenOption.READ)) {
       Bridge.syncFileSystem(handle.number());
     }
-    Files.move(directory, start.home().resolve(id()), StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /** Makes a complete snapshot one that is there, durably, or fails and leaves none to be seen. */
+  void publish() throws IOException {
+    removeStrays();
+    Path snapshot = start.home().resolve(id());
+    Files.move(directory, snapshot, StandardCopyOption.ATOMIC_MOVE);
     Directories.sync(start.home());
+  }
+
+  /** Removes all that is not the snapshot's. */
+  private void removeStrays() throws IOException {
+    for (Path entry : Directories.entries(directory)) {
+      String name = entry.getFileName().toString();
+      if (!files.containsKey(name) && !OURS.contains(name)) {
+        Directories.removeAny(entry);
+      }
+    }
   }
 
   private ObjectNode describe(ObjectNode capabilities, boolean partial, Json.Totals totals)
