@@ -228,7 +228,12 @@ final class Incoming {
     removeStrays();
     Path snapshot = start.home().resolve(id());
     Files.move(directory, snapshot, StandardCopyOption.ATOMIC_MOVE);
-    Directories.sync(start.home());
+    try {
+      Directories.sync(start.home());
+    } catch (IOException e) {
+      Files.move(snapshot, directory, StandardCopyOption.ATOMIC_MOVE);
+      throw e;
+    }
   }
 
   /** Removes all that is not the snapshot's. */

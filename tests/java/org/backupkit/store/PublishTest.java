@@ -1,6 +1,8 @@
 package org.backupkit.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -72,6 +74,17 @@ class PublishTest {
     Set<String> files = names(home.resolve(incoming.id()));
     files.removeIf(name -> name.endsWith(".tar") || name.endsWith(".bin"));
     assertEquals(Set.of("manage.json", "manifest", "snapshot.json"), files);
+  }
+
+  @Test
+  void aRunThatCannotMakeItsNameDurable_leavesNoSnapshot() throws IOException {
+    incoming.complete(Json.object(), false, Json.Totals.NONE);
+    Thread.currentThread().interrupt(); // a sync refuses then
+    assertThrows(IOException.class, incoming::publish);
+    assertTrue(Thread.interrupted());
+    assertEquals(List.of(), Directories.snapshots(home));
+    incoming.discard();
+    assertEquals(Set.of(), names(home));
   }
 
   private static Set<String> names(Path directory) throws IOException {
