@@ -27,13 +27,17 @@ final class Manifest {
 
   private Manifest() {}
 
-  /** One row; the columns are as they stand in the line, but path and target are decoded. */
+  /**
+   * One row; the columns are as they stand in the line, but path and target are decoded. What is
+   * kept, an earlier run has stored: mode, owner and time may be others since.
+   */
   record Row(
       String line,
       String path,
       int mode,
       long size,
       String hash,
+      boolean isKept,
       String type,
       String mtimeNs,
       String uid,
@@ -58,6 +62,7 @@ final class Manifest {
             Integer.parseInt(columns[1]),
             Long.parseLong(columns[3]),
             columns[5],
+            columns[6].equals("0"),
             columns[8],
             columns[9],
             columns[12],

@@ -7,9 +7,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 import org.backupkit.Fd;
 import org.backupkit.store.Manifest.Row;
@@ -19,6 +21,9 @@ import org.jspecify.annotations.Nullable;
  * Compares a part with the rows of its entries, to say which of them is damaged. Rows have no
  * extended attributes, and the content of a file with holes is not hashed here: when such entries
  * alone are left, one of them it is.
+ *
+ * <p>A part that an interrupted run has left may have replaced entries, which have no row in it,
+ * and entries that have another mode, owner or time since.
  */
 final class PartCheck {
   /** What is wrong with an entry; the entry is "" where it cannot be told. */
@@ -29,26 +34,30 @@ final class PartCheck {
   private final FileChannel channel;
   private final Fd file;
   private final Map<String, Row> rows;
+  private final long replaced;
   private final List<String> order;
   private final Map<String, Integer> positions = new HashMap<>();
   private final List<Finding> findings = new ArrayList<>();
   private final List<String> unproven = new ArrayList<>();
+  private final Set<String> met = new HashSet<>();
+  private long unknown;
   private int next;
   private long at;
 
-  private PartCheck(FileChannel channel, Fd file, Map<String, Row> rows) {
+  private PartCheck(FileChannel channel, Fd file, Map<String, Row> rows, long replaced) {
     this.channel = channel;
     this.file = file;
     this.rows = rows;
+    this.replaced = replaced;
     this.order = List.copyOf(rows.keySet());
     order.forEach(path -> positions.put(path, positions.size()));
   }
 
-  /** Looks at a part whose entries have these rows, which are in their order. */
-  static PartCheck of(Path part, Map<String, Row> rows) throws IOException {
+  /** Looks at a part whose entries, but for the replaced, have these rows in their order. */
+  static PartCheck of(Path part, Map<String, Row> rows, long replaced) throws IOException {
     try (FileChannel channel = FileChannel.open(part, StandardOpenOption.READ);
         Fd file = Fd.open(part, StandardOpenOption.READ)) {
-      PartCheck check = new PartCheck(channel, file, rows);
+      PartCheck check = new PartCheck(channel, file, rows, replaced);
       check.run();
       return check;
     }
@@ -69,11 +78,19 @@ final class PartCheck {
       while (entry()) {}
     } catch (IOException e) {
       // Behind a header that cannot be read, nothing can be found any more.
-      find(expected(), String.valueOf(e.getMessage()));
+      find(unknown < replaced ? "" : expected(), String.valueOf(e.getMessage()));
       return;
     }
-    if (next < order.size() && findings.isEmpty()) {
-      find(expected(), "it is missing");
+    List<String> missing = order.stream().filter(path -> !met.contains(path)).toList();
+    if (unknown > replaced) {
+      missing.stream()
+          .limit(unknown - replaced)
+          .forEach(path -> find(path, "its name is another one"));
+    } else if (!missing.isEmpty() && findings.isEmpty()) {
+      find(missing.get(0), "it is missing");
+    }
+    if (unknown > 0) {
+      unproven.clear(); // it may as well be one without a row
     }
   }
 
@@ -100,8 +117,9 @@ final class PartCheck {
     }
     Row row = rows.get(header.path());
     if (row == null) {
-      find(expected(), "its name is another one");
-      row = rows.get(expected());
+      unknown++;
+    } else {
+      met.add(row.path());
     }
     content(header, row, flaw);
     return true;
@@ -116,7 +134,11 @@ final class PartCheck {
     if (row != null) {
       next = Objects.requireNonNull(positions.get(row.path())) + 1;
       what = what.isEmpty() ? header.differsFrom(row) : what;
-      if (what.isEmpty() && header.saysMoreThanItsRow()) {
+      String attribute = header.attributeNotOf(row);
+      if (what.isEmpty() && !row.isKept()) {
+        what = attribute;
+      }
+      if (what.isEmpty() && (header.saysMoreThanItsRow() || !attribute.isEmpty())) {
         unproven.add(row.path());
       }
       boolean hashed = row.type().equals("f") && !row.hash().isEmpty() && !header.hasHoles();

@@ -99,19 +99,21 @@ final class PartHeader {
     return hasHoles() || !KNOWN.containsAll(records.keySet());
   }
 
-  /** What of the header is not as the row has it; "" where all is. */
-  String differsFrom(Manifest.Row row) throws IOException {
-    if (!TYPES.contains(row.type() + (char) block[156])) {
-      return "its type";
-    }
+  /** What attribute is not as the row has it; "" where all are. */
+  String attributeNotOf(Manifest.Row row) throws IOException {
     if (octal(100, 8) != (row.mode() & 07777)) {
       return "its mode";
     }
     if (!owner("uid", 108).equals(row.uid()) || !owner("gid", 116).equals(row.gid())) {
       return "its owner";
     }
-    if (!nanoseconds().equals(row.mtimeNs())) {
-      return "its time";
+    return nanoseconds().equals(row.mtimeNs()) ? "" : "its time";
+  }
+
+  /** What else of the header is not as the row has it; "" where all is. */
+  String differsFrom(Manifest.Row row) throws IOException {
+    if (!TYPES.contains(row.type() + (char) block[156])) {
+      return "its type";
     }
     String target = records.getOrDefault("linkpath", field(157, 100));
     if (!target.equals(row.target())) {

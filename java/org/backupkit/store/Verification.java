@@ -164,7 +164,9 @@ final class Verification {
       int before = damage.size();
       try {
         if (!rows.isEmpty()) {
-          PartCheck check = PartCheck.of(directory.resolve(item.name()), rows);
+          long entries = listed == null ? 0 : listed.path("entries").asLong();
+          long replaced = Math.max(0, entries - rows.size());
+          PartCheck check = PartCheck.of(directory.resolve(item.name()), rows, replaced);
           check.findings().forEach(found -> find(item.name(), found.entry(), found.what()));
           if (damage.size() == before) {
             check.unproven().stream()

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ import org.backupkit.Device;
 import org.backupkit.ErrorCode;
 import org.backupkit.Tool;
 import org.backupkit.store.ProgressEvent.Kind;
+import org.backupkit.store.VerifyReport.Damage;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -147,6 +149,41 @@ class InterruptedBackupTest {
       store.backup(service, List.of("com.example.other"), Progress.NONE);
     }
     assertNotNull(Leftover.of(leftover()));
+  }
+
+  @Test
+  void damageInAPartWithReplacedEntries_isNamedAsWellAsItCanBe() throws Exception {
+    writeNotes();
+    String named = "n".repeat(120); // it stands in an extended header, which has no checksum
+    Files.writeString(sandbox.resolve(named), "long");
+    interruptAtTheFirstPart();
+    Files.writeString(sandbox.resolve("note5"), "changed meanwhile");
+    Files.delete(sandbox.resolve("note6"));
+    backUp();
+    assertEquals("note7", damaged("note 7"));
+    assertEquals("note8", damaged("note8"));
+    assertEquals(named, damaged("path=" + named));
+    assertEquals("", damaged("note 5"), "it is of no entry of the snapshot");
+    assertEquals("", damaged("note5"), "whether it is note7's header cannot be told");
+  }
+
+  /** Flips a bit of a text in the oldest part; gives the entry that this damages. */
+  private String damaged(String text) throws IOException {
+    Snapshot snapshot = store.snapshots().get(0);
+    Path part =
+        Directories.entries(snapshot.directory()).stream()
+            .filter(file -> Leftover.isPart(file.getFileName().toString()))
+            .findFirst()
+            .orElseThrow();
+    byte[] whole = Files.readAllBytes(part);
+    byte[] flipped = whole.clone();
+    flipped[new String(whole, StandardCharsets.ISO_8859_1).indexOf(text)] ^= 1;
+    Files.write(part, flipped);
+    List<Damage> damage = store.verify(100, Progress.NONE).damage();
+    Files.write(part, whole);
+    assertEquals(1, damage.size(), damage.toString());
+    assertEquals(part.getFileName().toString(), damage.get(0).file());
+    return damage.get(0).entry();
   }
 
   private void writeNotes() throws IOException {
