@@ -36,6 +36,11 @@ final class Directories {
     return found.isEmpty() ? null : found.get(found.size() - 1);
   }
 
+  /** Whether a prune has removed a snapshot since it was seen. */
+  static boolean wasRemoved(Path snapshot) {
+    return Files.notExists(snapshot) && Files.isDirectory(snapshot.getParent());
+  }
+
   /** The entries of a directory whose names begin so, sorted; none where there is no directory. */
   static List<Path> startingWith(Path home, String prefix) throws IOException {
     if (!Files.isDirectory(home, LinkOption.NOFOLLOW_LINKS)) {

@@ -221,7 +221,12 @@ public final class SnapshotStore {
     List<Snapshot> found = new ArrayList<>();
     if (Files.isDirectory(directory)) {
       for (Path home : Directories.entries(directory)) {
-        Directories.snapshots(home).forEach(place -> found.add(Snapshot.of(place)));
+        for (Path place : Directories.snapshots(home)) {
+          Snapshot snapshot = Snapshot.of(place);
+          if (!snapshot.isDamaged() || !Directories.wasRemoved(place)) {
+            found.add(snapshot);
+          }
+        }
       }
     }
     return found;
@@ -229,7 +234,8 @@ public final class SnapshotStore {
 
   /**
    * Compares the bytes in the store with their hashes; needs no service. The descriptions, indexes
-   * and manifests are read always, and every file's size. Damage is no exception.
+   * and manifests are read always, and every file's size. Damage is no exception. What a prune
+   * removes meanwhile is not spoken of.
    *
    * @param percent how many of a hundred of the other files are read, chosen by chance; 100 for all
    * @param progress is told of each snapshot's begin, files and end; the text of an end is the

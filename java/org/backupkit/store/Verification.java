@@ -44,12 +44,16 @@ final class Verification {
   void look(Path directory) {
     OneSnapshot one = new OneSnapshot(directory);
     int before = damage.size();
-    snapshots++;
     one.tell(Kind.BEGIN, one.id, 0);
     try {
       one.look(Description.read(directory));
     } catch (IOException e) {
       one.find(Description.FILE, "", e);
+    }
+    if (Directories.wasRemoved(directory)) {
+      damage.subList(before, damage.size()).clear();
+    } else {
+      snapshots++;
     }
     boolean whole = damage.size() == before;
     one.tell(

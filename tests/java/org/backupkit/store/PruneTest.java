@@ -6,16 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
+import org.backupkit.Tool;
+import org.backupkit.store.ProgressEvent.Kind;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -106,13 +111,7 @@ class PruneTest {
 
   @Test
   void aDamagedDescription_forbidsToRemoveAnything() throws IOException {
-    Device device = new Device(folder.resolve("device"));
-    device.addBundle(BUNDLE);
-    SnapshotStore store = SnapshotStore.open(folder.resolve("store"));
-    try (BackupService service = BackupService.embedded(device.root())) {
-      store.backupFull(service, List.of(BUNDLE), Progress.NONE);
-      store.backupFull(service, List.of(BUNDLE), Progress.NONE);
-    }
+    SnapshotStore store = storeWithTwoFullOnes();
     Path description = store.snapshots().get(1).directory().resolve("snapshot.json");
     Files.writeString(description, Files.readString(description).replace("full", "fuII"));
     assertTrue(store.snapshots().get(1).isDamaged());
@@ -120,6 +119,46 @@ class PruneTest {
         assertThrows(BackupException.class, () -> store.prune(KeepRules.last(1)));
     assertTrue(failure.getMessage().contains(description.toString()), failure.getMessage());
     assertEquals(2, store.snapshots().size());
+  }
+
+  @Test
+  void whatAPruneRemovesMeanwhile_isNoDamage() throws Exception {
+    SnapshotStore store = storeWithTwoFullOnes();
+    String older = store.snapshots().get(0).id();
+    Progress pruning =
+        event -> {
+          if (event.kind() == Kind.BEGIN && event.text().equals(older)) {
+            try {
+              store.prune(KeepRules.last(1));
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          }
+        };
+    VerifyReport report = store.verify(100, pruning);
+    assertEquals(List.of(), report.damage());
+    assertEquals(1, report.snapshots());
+  }
+
+  @Test
+  void whatAPruneRemovesMeanwhile_isNotListed() throws Exception {
+    SnapshotStore store = storeWithTwoFullOnes();
+    Path first = store.snapshots().get(0).directory();
+    Path description = first.resolve("snapshot.json");
+    Files.delete(description);
+    Tool.succeed("mkfifo", description.toString());
+    CompletableFuture<Void> removing =
+        CompletableFuture.runAsync(
+            () -> {
+              try (OutputStream out = Files.newOutputStream(description)) { // waits for its reader
+                Files.move(first, first.resolveSibling(Pruning.PREFIX + first.getFileName()));
+                out.write('{');
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    assertEquals(1, store.snapshots().size());
+    removing.get();
   }
 
   @Test
@@ -135,6 +174,17 @@ class PruneTest {
     assertEquals(1, store.snapshots().size());
     store.prune(KeepRules.last(1));
     assertFalse(Files.exists(left));
+  }
+
+  private SnapshotStore storeWithTwoFullOnes() throws IOException {
+    Device device = new Device(folder.resolve("device"));
+    device.addBundle(BUNDLE);
+    SnapshotStore store = SnapshotStore.open(folder.resolve("store"));
+    try (BackupService service = BackupService.embedded(device.root())) {
+      store.backupFull(service, List.of(BUNDLE), Progress.NONE);
+      store.backupFull(service, List.of(BUNDLE), Progress.NONE);
+    }
+    return store;
   }
 
   private static List<Snapshot> snapshots(String... days) {
