@@ -27,7 +27,7 @@ record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
       Contents contents = newest == null ? null : Contents.of(newest);
       return contents == null || contents.manifest() == null ? null : contents;
     } catch (IOException e) {
-      // Nothing is built on what is damaged: a new chain begins. verify() names the damage.
+      // Nothing is built on what is seen to be damaged: a new chain begins. verify() reads all.
       return null;
     }
   }
