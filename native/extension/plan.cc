@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "native/extension/sqlite_names.h"
+#include "native/io/mounts.h"
 #include "native/io/path.h"
 #include "native/manifest/directory_names.h"
 #include "native/manifest/scan.h"
@@ -30,15 +31,8 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-Result<void> check_mounts(BorrowedFd staged, BorrowedFd present) {
-  struct stat ours{};
-  struct stat theirs{};
-  if (::fstat(staged.get(), &ours) != 0 || ::fstat(present.get(), &theirs) != 0) {
-    return errno_failure("look at it");
-  }
-  if (ours.st_dev == theirs.st_dev) return {};
-  return failure(Code::kNotPermitted,
-                 "a file system of its own is mounted there: unmount it for the restore");
+bool is_at_or_below(const std::string& path, const std::string& top) {
+  return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
 }
 
 class Planner {
@@ -47,6 +41,9 @@ class Planner {
       : sandbox_(sandbox), stage_(stage), staged_(staged), changes_(staged.changes()) {}
 
   Result<Journal> plan(const Rules* mirrored) {
+    auto mounts = mounts_below(sandbox_);
+    if (!mounts) return failure(mounts.error());
+    mounts_ = std::move(*mounts);
     if (auto compared = compare_all(); !compared) return failure(compared.error());
     if (auto found = drop_sidecars(); !found) return failure(found.error());
     if (mirrored != nullptr) {
@@ -64,6 +61,7 @@ class Planner {
  private:
   Result<void> compare_all();
   Result<void> compare(const std::string& directory);
+  [[nodiscard]] Result<void> check_mounts(const std::string& path) const;
   Result<void> add_step(const Step& step, bool has_directory);
   Result<void> change_directory(const std::string& path);
   Result<void> drop_sidecars();
@@ -75,6 +73,7 @@ class Planner {
   BorrowedFd sandbox_;
   BorrowedFd stage_;
   const Stage& staged_;
+  std::vector<std::string> mounts_;
   std::vector<std::string> open_;  // directories of both that are not compared yet
   std::map<std::string, Step> steps_;
   std::map<std::string, Change> changes_;
@@ -104,7 +103,6 @@ Result<void> Planner::compare(const std::string& directory) {
   if (!staged) return failure(staged.error());
   auto present = open_beneath(sandbox_, directory, O_PATH | O_DIRECTORY);
   if (!present) return failure(present.error());
-  if (auto same = check_mounts(staged->borrow(), present->borrow()); !same) return same;
   auto names = read_names(staged->borrow(), buffer_);
   if (!names) return failure(names.error());
   for (const auto& [name, kind] : *names) {
@@ -123,7 +121,19 @@ Result<void> Planner::compare(const std::string& directory) {
   return {};
 }
 
+// No step can be taken across a mount, and none takes away what something is mounted in.
+Result<void> Planner::check_mounts(const std::string& path) const {
+  for (const auto& mount : mounts_) {
+    if (!is_at_or_below(path, mount) && !is_at_or_below(mount, path)) continue;
+    return failure(Code::kNotPermitted, "'" + path +
+                                            "' cannot be replaced: something is mounted at '" +
+                                            mount + "' in the sandbox: unmount it for the restore");
+  }
+  return {};
+}
+
 Result<void> Planner::add_step(const Step& step, bool has_directory) {
+  if (auto checked = check_mounts(step.path); !checked) return checked;
   steps_.emplace(step.path, step);
   hosts_.insert(folder_of(step.path));
   if (auto changed = change_directory(folder_of(step.path)); !changed) return changed;

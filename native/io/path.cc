@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/io/mounts.h"
 
 namespace backupkit {
 namespace {
@@ -141,6 +142,11 @@ Result<Doomed> open_doomed(BorrowedFd parent, const std::string& name) {
     doomed.fd.reset(open_once());
   }
   if (!doomed.fd.is_open()) return errno_failure(shown(name));
+  const auto is_foreign = is_mount(doomed.fd.borrow());
+  if (!is_foreign) return failure(is_foreign.error().in(shown(name)));
+  if (*is_foreign) {
+    return failure(Error::from_errno(EBUSY, shown(name) + ": something is mounted there"));
+  }
   if (auto identified = identify(doomed); !identified) return failure(identified.error());
   return doomed;
 }

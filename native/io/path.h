@@ -28,7 +28,8 @@ namespace backupkit {
                                                 mode_t mode);
 
 // Removes `name` in `parent` and everything below it, at any depth. Symbolic links are removed, not
-// followed. That it is not there is success. At the first error it stops.
+// followed. That it is not there is success. At the first error it stops; what is mounted somewhere
+// below is one, EBUSY, and stays whole.
 [[nodiscard]] Result<void> remove_tree(BorrowedFd parent, const std::string& name);
 
 // For tests: walk component by component as if the kernel had no openat2.

@@ -3,11 +3,14 @@ package org.backupkit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -21,6 +24,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a restore leaves in the sandbox, by the real service. */
 @Timeout(60)
@@ -92,6 +97,71 @@ class WholeRestoreTest {
     assertEquals(Set.of("note.txt", "cache/picture", "new/note.txt", "taken.txt"), files());
     assertEquals("today's", Files.readString(sandbox.resolve("note.txt")));
     assertEquals("old", Files.readString(sandbox.resolve("taken.txt")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"note.txt", "."})
+  void whatMayNotBeChanged_isNamed_andTheOldDataStay(String path) throws Exception {
+    String immutable = sandbox.resolve(path).toString();
+    Tool.need("chattr");
+    assumeTrue(Device.isRoot(), "only root can make a file immutable");
+    Files.writeString(sandbox.resolve("a first step"), "today's");
+    assumeTrue(
+        Tool.run(List.of("chattr", "+i", immutable)).status() == 0,
+        "the file system has no immutable files");
+    try {
+      Note end = restore(MIRROR);
+      assertEquals(ErrorCode.NOT_PERMITTED.code(), end.code());
+      String named = path.equals(".") ? ".backup" : path;
+      assertTrue(end.message().contains(named), end.message());
+      assertTrue(end.message().contains("EPERM"), end.message());
+    } finally {
+      Tool.succeed("chattr", "-i", immutable);
+    }
+    assertEquals("today's", Files.readString(sandbox.resolve("note.txt")));
+    assertEquals(Set.of("note.txt", "cache/picture", "new/note.txt", "a first step"), files());
+    assertEquals(0, restore(MIRROR).code());
+    assertEquals(Set.of("note.txt", "cache/picture"), files());
+  }
+
+  @Test
+  void aProgramThatRuns_isReplaced_andRunsOn() throws Exception {
+    Path program = sandbox.resolve("note.txt");
+    Tool.need("sleep");
+    Files.copy(Path.of("/bin/sleep"), program, StandardCopyOption.REPLACE_EXISTING);
+    Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
+    Process running = new ProcessBuilder(program.toString(), "600").start();
+    try {
+      assertEquals(0, restore("{}").code());
+      assertEquals("old", Files.readString(program));
+      assertTrue(running.isAlive());
+    } finally {
+      running.destroyForcibly().waitFor();
+    }
+  }
+
+  /** In a directory that a mirror removes, and in one whose place a file takes. */
+  @ParameterizedTest
+  @ValueSource(strings = {"unlisted/mounted", "note.txt/mounted"})
+  void whatIsMountedInTheSandbox_isNamed_andAllStays(String place) throws Exception {
+    Tool.need("mount", "umount");
+    assumeTrue(Device.isRoot(), "only root can mount a file system");
+    Path outside = Files.createDirectory(directory.resolve("outside"));
+    Files.writeString(outside.resolve("kept"), "not the app's");
+    Files.deleteIfExists(sandbox.resolve(place).getParent());
+    Files.createDirectories(sandbox.resolve(place));
+    Tool.succeed("mount", "--bind", outside.toString(), sandbox.resolve(place).toString());
+    try {
+      Note end = restore(MIRROR);
+      assertEquals(ErrorCode.NOT_PERMITTED.code(), end.code(), end.message());
+      assertTrue(end.message().contains("mounted at '" + place), end.message());
+      assertEquals("not the app's", Files.readString(outside.resolve("kept")));
+      assertEquals("not in the backup", Files.readString(sandbox.resolve("new/note.txt")));
+    } finally {
+      Tool.succeed("umount", sandbox.resolve(place).toString());
+    }
+    assertEquals(0, restore(MIRROR).code());
+    assertEquals("not the app's", Files.readString(outside.resolve("kept")));
   }
 
   @Test
@@ -177,7 +247,8 @@ class WholeRestoreTest {
         FileData capabilities = service.getLocalCapabilities().get()) {
       restoring.run(session, capabilities.fd(), List.of(infos));
       Note end = restoring.await(Kind.END, APP);
-      assertFalse(Files.exists(sandbox.resolve(".backup")));
+      boolean isLocked = end.code() == ErrorCode.NOT_PERMITTED.code();
+      assertTrue(isLocked || !Files.exists(sandbox.resolve(".backup")));
       return end;
     }
   }

@@ -1,0 +1,19 @@
+// File systems that are mounted inside a directory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+
+namespace backupkit {
+
+// The places below `directory` where something is mounted, a bind mount of the same file system
+// among them, as paths relative to it. From /proc/self/mountinfo (proc(5)).
+[[nodiscard]] Result<std::vector<std::string>> mounts_below(BorrowedFd directory);
+
+// Whether the opened `directory` is one: its entries are not of the directory that it is in.
+[[nodiscard]] Result<bool> is_mount(BorrowedFd directory);
+
+}  // namespace backupkit
