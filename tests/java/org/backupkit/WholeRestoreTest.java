@@ -154,7 +154,7 @@ class WholeRestoreTest {
     try {
       Note end = restore(MIRROR);
       assertEquals(ErrorCode.NOT_PERMITTED.code(), end.code(), end.message());
-      assertTrue(end.message().contains("mounted at '" + place), end.message());
+      assertTrue(end.message().contains("'" + place + "'"), end.message());
       assertEquals("not the app's", Files.readString(outside.resolve("kept")));
       assertEquals("not in the backup", Files.readString(sandbox.resolve("new/note.txt")));
     } finally {
