@@ -125,9 +125,8 @@ Result<void> Planner::compare(const std::string& directory) {
 Result<void> Planner::check_mounts(const std::string& path) const {
   for (const auto& mount : mounts_) {
     if (!is_at_or_below(path, mount) && !is_at_or_below(mount, path)) continue;
-    return failure(Code::kNotPermitted, "'" + path +
-                                            "' cannot be replaced: something is mounted at '" +
-                                            mount + "' in the sandbox: unmount it for the restore");
+    const Error error{Code::kNotPermitted, 0, "something is mounted there: unmount it"};
+    return failure(error.in("'" + mount + "' in what is replaced"));
   }
   return {};
 }
