@@ -1,0 +1,55 @@
+package org.backupkit.store;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.backupkit.store.Manifest.Row;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** That the store reads and writes what the service does: the same golden vectors. */
+class ManifestTest {
+  private static final Path GOLDEN = Path.of("tests/conformance/manifest");
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @ValueSource(strings = {"types", "names", "empty"})
+  void whatIsRead_isWrittenAgain(String name) throws IOException {
+    Path golden = golden(name);
+    Path written = folder.resolve("written");
+    Manifest.write(written, Manifest.read(golden).values());
+    assertArrayEquals(Files.readAllBytes(golden), Files.readAllBytes(written));
+  }
+
+  @Test
+  void aRow_hasWhatItsLineSays() throws IOException {
+    Map<String, Row> rows = Manifest.read(golden("types"));
+    Row link = rows.get("a/h");
+    assertEquals(List.of("h", "a/f", "part.0.tar"), List.of(link.type(), link.target(), link.in()));
+    assertEquals("../there; 100%", rows.get("l").target());
+  }
+
+  @Test
+  void whatIsTorn_isRefused() throws IOException {
+    byte[] whole = Files.readAllBytes(golden("types"));
+    Path torn = folder.resolve("torn");
+    for (int length = 0; length < whole.length - 1; length++) {
+      Files.write(torn, Arrays.copyOf(whole, length));
+      assertThrows(IOException.class, () -> Manifest.read(torn), "" + length);
+    }
+  }
+
+  private static Path golden(String name) {
+    return GOLDEN.resolve(name + ".manifest");
+  }
+}
