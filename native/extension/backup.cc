@@ -249,13 +249,14 @@ Result<std::optional<ManifestRow>> Backup::last_row(const std::string& path) {
 Result<bool> Backup::holds(const ScanEntry& found, const std::optional<ManifestRow>& old,
                            BorrowedFd copy) {
   if (!history_) return false;
-  return history_->holds(old, found, copy, hasher_);
+  return history_->holds(old, found, copy, settings_.labels, hasher_);
 }
 
 // Keeps the row of what an earlier backup holds, and nothing else.
 Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
   ManifestRow kept = row(found, old.in);
   kept.hash = old.hash;
+  kept.xattrs = old.xattrs;
   kept.is_incremental = false;
   ++unchanged_;
   name_first(found, {.path = found.path, .sent = false});

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "native/base/syscall.h"
+#include "native/extension/attributes.h"
 #include "native/io/holes.h"
 #include "native/io/tmpfile.h"
 #include "native/io/xattr.h"
@@ -24,11 +25,14 @@ bool is_all_in_its_row(const ScanEntry& found) {
   return S_ISDIR(found.mode) || S_ISLNK(found.mode) || S_ISFIFO(found.mode);
 }
 
-// Whether it has attributes. A row does not say which, so that they may be other ones as soon as
-// anything of the entry has changed.
-bool has_attributes(const ScanEntry& found) {
-  const auto xattrs = read_xattrs(found.parent, found.name);
-  return !xattrs || !xattrs->empty();
+// Whether it still has the extended attributes of that row; no, where it cannot be told. Of what
+// has a copy they were read beside that.
+bool has_xattrs(const ScanEntry& found, BorrowedFd copy, const std::optional<std::string>& digest,
+                Labels labels) {
+  if (!digest) return false;
+  if (copy.is_open()) return digest_of(found.xattrs) == *digest;
+  const auto xattrs = kept_xattrs(found, copy, labels);
+  return xattrs && digest_of(*xattrs) == *digest;
 }
 
 // Whether the file still has the content of that hash; no, where it cannot be told.
@@ -54,6 +58,7 @@ ManifestRow link_row(const ManifestRow& link, ManifestRow file) {
   file.type = link.type;
   file.target = link.target;
   file.hash = link.hash;
+  file.xattrs = link.xattrs;
   return file;
 }
 
@@ -107,11 +112,11 @@ Result<void> History::keep(const std::string& path,
 }
 
 Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEntry& found,
-                            BorrowedFd copy, FileHasher& hasher) {
+                            BorrowedFd copy, Labels labels, FileHasher& hasher) {
   if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
   const Change change = change_of(old, found);
   if (change == Change::kUnchanged) return true;
-  if (change == Change::kChanged || has_attributes(found)) return false;
+  if (change == Change::kChanged || !has_xattrs(found, copy, old->xattrs, labels)) return false;
   switch (change) {
     case Change::kMetadata:
       if (is_all_in_its_row(found)) return true;

@@ -10,6 +10,7 @@
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/extension/file_hasher.h"
+#include "native/extension/settings.h"
 #include "native/manifest/change.h"
 #include "native/manifest/manifest_writer.h"
 #include "native/manifest/merge_join.h"
@@ -35,10 +36,10 @@ class History {
   [[nodiscard]] Result<std::optional<ManifestRow>> match(const std::string& path);
 
   // True when an earlier backup has what `found` is: then its row alone is kept. `old` is what
-  // match() gave for it. Reads the file, or its `copy` if there is
-  // one, where only the content can tell.
+  // match() gave for it. Reads the extended attributes of what has changed, and the file, or its
+  // `copy` if there is one, where only the content can tell.
   [[nodiscard]] static Result<bool> holds(const std::optional<ManifestRow>& old,
-                                          const ScanEntry& found, BorrowedFd copy,
+                                          const ScanEntry& found, BorrowedFd copy, Labels labels,
                                           FileHasher& hasher);
 
   // Keeps the rows that `path` and what is below it had in the last backup, but those that `keeps`

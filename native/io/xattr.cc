@@ -8,10 +8,13 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "native/base/hash.h"
 #include "native/base/syscall.h"
 
 namespace backupkit {
@@ -139,6 +142,17 @@ bool are_xattrs(const Xattrs& xattrs) {
     if (bytes > kMaxXattrBytes) return false;
   }
   return true;
+}
+
+std::string digest_of(const Xattrs& xattrs) {
+  if (xattrs.empty()) return "";
+  Hasher hasher;
+  for (const auto& [name, value] : xattrs) {
+    std::string text = name;
+    text.append(1, '\0').append(std::to_string(value.size())).append(1, '\0').append(value);
+    hasher.update(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+  }
+  return hasher.finish();
 }
 
 bool is_label(std::string_view name) { return name == "security.selinux"; }

@@ -26,6 +26,11 @@ inline constexpr size_t kMaxXattrBytes = 1024UL << 10;  // of all names and valu
 // True for the label by which SELinux knows a file. Where SELinux runs, every file has one.
 [[nodiscard]] bool is_label(std::string_view name);
 
+// "" where there are none, else the XXH3-128 (native/base/hash.h) of, for each attribute in the
+// byte order of the names: its name, NUL, how many bytes its value has in decimal digits, NUL, the
+// value.
+[[nodiscard]] std::string digest_of(const Xattrs& xattrs);
+
 // The attributes of `name` in `parent`, an entry of any type, which is neither opened nor followed;
 // "." is `parent` itself. Needs /proc. A file system without attributes has none. One system call
 // where there are none. Error E2BIG: more than kMaxXattrBytes.

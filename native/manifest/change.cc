@@ -63,6 +63,7 @@ ManifestRow row_of(const ScanEntry& entry, Timestamp scan_start) {
   row.uid = static_cast<uint32_t>(entry.uid);
   row.gid = static_cast<uint32_t>(entry.gid);
   row.target = entry.link_target;
+  row.xattrs = digest_of(entry.xattrs);
   return row;
 }
 

@@ -24,6 +24,7 @@ constexpr uint64_t kMostSize = std::numeric_limits<int64_t>::max();
 constexpr uint32_t kMostId = std::numeric_limits<uint32_t>::max();
 constexpr uint32_t kSecond = 1'000'000'000;  // in nanoseconds
 constexpr size_t kSecondDigits = 9;
+constexpr std::string_view kUnknown = "?";
 
 template <typename T>
 void put_number(std::string& out, T value) {
@@ -94,8 +95,12 @@ bool is_hex(std::string_view text, size_t length, bool any_case) {
   return text.size() == length && std::ranges::all_of(text, is_digit);
 }
 
+bool is_xxh3(std::string_view text) {
+  return text.starts_with("xxh3:") && is_hex(text.substr(5), 32, false);
+}
+
 bool is_hash(std::string_view text) {
-  if (text.starts_with("xxh3:")) return is_hex(text.substr(5), 32, false);
+  if (is_xxh3(text)) return true;
   if (text.starts_with("sha256:")) return is_hex(text.substr(7), 64, false);
   return text.empty();
 }
@@ -148,7 +153,9 @@ class Cells {
 
 Result<void> check_columns(std::string_view line, ManifestVersion version) {
   const auto columns = std::ranges::count(line, ';') + 1;
-  const int wanted = version == ManifestVersion::k1 ? 8 : 16;
+  const int wanted = version == ManifestVersion::k1       ? 8
+                     : version == ManifestVersion::k2Of16 ? 16
+                                                          : 17;
   if (columns == wanted) return {};
   return failure(Code::kInvalidArgument,
                  std::to_string(columns) + " columns and not " + std::to_string(wanted));
@@ -183,6 +190,13 @@ void read_target(Cells& cells, ManifestRow& row) {
                         : row.type == EntryType::kHardLink ? is_inner_path(row.target)
                                                            : row.target.empty();
   if (!is_right) cells.reject();
+}
+
+std::optional<std::string> read_xattrs(Cells& cells) {
+  const std::string_view text = cells.text();
+  if (text == kUnknown) return std::nullopt;
+  if (!text.empty() && !is_xxh3(text)) cells.reject();
+  return std::string(text);
 }
 
 // The columns that version 1 does not have.
@@ -258,7 +272,8 @@ Result<void> append_row(const ManifestRow& row, std::string& out) {
   put(row.inode);
   put(row.uid);
   put(row.gid);
-  out.append(1, ';').append(row.in).append(1, ';').append(percent_encode(row.target)) += '\n';
+  out.append(1, ';').append(row.in).append(1, ';').append(percent_encode(row.target));
+  out.append(1, ';').append(row.xattrs ? *row.xattrs : kUnknown) += '\n';
   if (out.size() - before <= kMaxManifestLine) return {};
   out.resize(before);
   return failure(Code::kInvalidArgument, "the path or target is too long for a manifest");
@@ -279,7 +294,9 @@ Result<ManifestRow> read_row(std::string_view line, ManifestVersion version) {
   row.hash = read_hash(cells, version);
   row.is_incremental = cells.flag();
   const bool is_encoded = cells.flag();
-  if (version == ManifestVersion::k2) read_later_columns(cells, row);
+  row.xattrs.reset();
+  if (version != ManifestVersion::k1) read_later_columns(cells, row);
+  if (version == ManifestVersion::k2) row.xattrs = read_xattrs(cells);
   if (cells.wrong() > 0) {
     return failure(Code::kInvalidArgument, "a wrong " + column_name(cells.wrong()));
   }

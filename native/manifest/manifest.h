@@ -1,8 +1,8 @@
 // The manifest of a backup: what each of its entries was when it was stored. Text.
 //
-//   manifest = "version=2.0&attrNum=16" LF columns LF *( row LF ) "end;" rows ";" 32hex LF
+//   manifest = "version=2.0&attrNum=17" LF columns LF *( row LF ) "end;" rows ";" 32hex LF
 //   columns  = "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;"
-//              "inode;uid;gid;in;target"                    ; and so is a row
+//              "inode;uid;gid;in;target;xattrs"             ; and so is a row
 //   path     = "." for the top, else relative, without NUL, empty, "." or ".." parts
 //   mode     = 0..65535, with the file's type               dir = "1" for a directory, else "0"
 //   size     = 0..2^63-1                                    mtime = seconds since 1970
@@ -15,9 +15,15 @@
 //   inode    = 0..2^64-1                                    uid, gid = 0..2^32-1
 //   in       = "" / the uri of the file of the backup that holds the entry
 //   target   = percent-encoded; of l its text, of h the entry's first name, else ""
+//   xattrs   = "" / "xxh3:" 32hex / "?"                     ; digest_of() those that were stored
+//                                                           ; (io/xattr.h); "?": not known. An h
+//                                                           ; has what its first name's row says
 //
 // Rows are in walk order (walk_order.h), each path once. The end's 32 digits are the XXH3-128 of
 // all before that line, `rows` is how many there are. A line has at most 64 KiB, its LF included.
+//
+// Before there was a column `xattrs`, the head said attrNum=16. Such a manifest is only read: of
+// all its entries they are not known.
 //
 //   version1 = "version=1.0&attrNum=8" EOL columns1 EOL *( row1 EOL )
 //   columns1 = the first eight columns                      EOL = [ CR ] LF, the last may be
@@ -41,6 +47,10 @@ namespace backupkit {
 
 inline constexpr size_t kMaxManifestLine = size_t{64} << 10U;
 inline constexpr std::string_view kManifestHead =
+    "version=2.0&attrNum=17\n"
+    "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;"
+    "target;xattrs\n";
+inline constexpr std::string_view kManifestHead16 =
     "version=2.0&attrNum=16\n"
     "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;"
     "target\n";
@@ -48,7 +58,11 @@ inline constexpr std::string_view kManifestHead1 =
     "version=1.0&attrNum=8\n"
     "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag\n";
 
-enum class ManifestVersion { k1 = 1, k2 = 2 };
+enum class ManifestVersion {
+  k1,
+  k2Of16,  // without the column `xattrs`
+  k2
+};
 
 // One row. From version 1 come no ctime, inode, uid, gid, `in` and target, and no nanoseconds; its
 // hash is given as version 2 writes it.
@@ -66,6 +80,7 @@ struct ManifestRow {
   uint32_t gid = 0;
   std::string in;
   std::string target;
+  std::optional<std::string> xattrs = "";  // none: not known
   friend bool operator==(const ManifestRow&, const ManifestRow&) = default;
 };
 

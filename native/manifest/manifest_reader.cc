@@ -28,8 +28,19 @@ std::string_view without_line_end(std::string_view line, ManifestVersion version
   return line;
 }
 
+std::string_view head_of(ManifestVersion version) {
+  switch (version) {
+    case ManifestVersion::k1:
+      return kManifestHead1;
+    case ManifestVersion::k2Of16:
+      return kManifestHead16;
+    default:
+      return kManifestHead;
+  }
+}
+
 std::string_view head_line(ManifestVersion version, bool second) {
-  const std::string_view head = version == ManifestVersion::k1 ? kManifestHead1 : kManifestHead;
+  const std::string_view head = head_of(version);
   const size_t split = head.find('\n');
   return without_line_end(second ? head.substr(split + 1) : head.substr(0, split), version);
 }
@@ -49,7 +60,9 @@ Result<void> ManifestReader::read_head() {
   const auto is_line = [&](ManifestVersion version, bool second) {
     return without_line_end(*line, version) == head_line(version, second);
   };
-  if (is_line(ManifestVersion::k1, false)) version_ = ManifestVersion::k1;
+  for (const auto version : {ManifestVersion::k1, ManifestVersion::k2Of16}) {
+    if (is_line(version, false)) version_ = version;
+  }
   if (!is_line(version_, false)) return refuse("not the begin of a manifest of version 1 or 2");
   line = next_line();
   if (!line) return failure(line.error());
@@ -73,9 +86,10 @@ Result<std::optional<ManifestRow>> ManifestReader::step() {
     ended_ = true;
     return std::nullopt;
   }
-  if (version_ == ManifestVersion::k2 && !line->ends_with('\n')) return refuse("torn: no end");
+  const bool has_end = version_ != ManifestVersion::k1;
+  if (has_end && !line->ends_with('\n')) return refuse("torn: no end");
   const std::string_view text = without_line_end(*line, version_);
-  if (version_ == ManifestVersion::k2 && is_end(text)) {
+  if (has_end && is_end(text)) {
     if (auto end = read_end(text); !end) return failure(end.error());
     ended_ = true;
     return std::nullopt;

@@ -15,13 +15,13 @@ Result<SortedRows> SortedRows::open(BorrowedFd in, const Limits& limits) {
   auto reader = ManifestReader::open(in);
   if (!reader) return failure(reader.error());
   SortedRows rows(std::move(*reader));
-  if (rows.version() == ManifestVersion::k2) return rows;
+  if (rows.version() != ManifestVersion::k1) return rows;
   if (auto loaded = rows.load(limits); !loaded) return failure(loaded.error());
   return rows;
 }
 
 Result<std::optional<ManifestRow>> SortedRows::next() {
-  if (version() == ManifestVersion::k2) return reader_->next();
+  if (version() != ManifestVersion::k1) return reader_->next();
   if (next_ == kept_.size()) return std::nullopt;
   const Kept& kept = kept_[next_++];
   ManifestRow row;

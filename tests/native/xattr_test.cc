@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "tests/native/census.h"
 
@@ -203,6 +205,23 @@ TEST_F(Xattr, what_cannot_be_attributes_is_not_written) {
 TEST(Label, is_what_selinux_keeps) {
   EXPECT_TRUE(is_label("security.selinux"));
   EXPECT_FALSE(is_label("security.capability"));
+}
+
+TEST(XattrDigest, tells_sets_apart_and_is_empty_for_none) {
+  const std::vector<Xattrs> all{{},
+                                {{"user.a", ""}},
+                                {{"user.b", ""}},
+                                {{"user.a", "1"}},
+                                {{"user.a", std::string(1, '\0')}},
+                                {{"user.a", ""}, {"user.b", ""}},
+                                {{"user.a", "user.b"}},
+                                {{"user.a", std::string("1\0user.b\0000\0", 11)}}};
+  std::set<std::string> digests;
+  for (const auto& xattrs : all) digests.insert(digest_of(xattrs));
+  EXPECT_EQ(digests.size(), all.size());
+  EXPECT_EQ(digest_of({}), "");
+  // By xxh128sum(1) of: user.a NUL 1 NUL x user.b NUL 0 NUL
+  EXPECT_EQ(digest_of({{"user.b", ""}, {"user.a", "x"}}), "xxh3:9de04f87cda516f7233c4e3bc38de3cb");
 }
 
 }  // namespace

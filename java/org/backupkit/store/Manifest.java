@@ -13,23 +13,30 @@ import java.util.Map;
 import org.backupkit.Fd;
 
 /**
- * The rows of a manifest of version 2, by path, in their order. Names are bytes: a text has a
- * character for each of them, and {@link #readable} makes it one for people.
+ * The rows of a manifest of version 2 (native/manifest/manifest.h), by path, in their order. Names
+ * are bytes: a text has a character for each of them, and {@link #readable} makes it one for
+ * people.
  */
 final class Manifest {
   private static final String HEAD =
       """
-      version=2.0&attrNum=16
+      version=2.0&attrNum=17
       path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;\
-      target
+      target;xattrs
       """;
-  private static final int COLUMNS = 16;
+  // Before there was the last column.
+  private static final String HEAD_16 =
+      HEAD.replace("attrNum=17", "attrNum=16").replace(";xattrs", "");
+  private static final int COLUMNS = 17;
+
+  /** Stands in the last column where it is not known which extended attributes an entry has. */
+  static final String UNKNOWN = "?";
 
   private Manifest() {}
 
   /**
-   * One row; the columns are as they stand in the line, but path and target are decoded. What is
-   * kept, an earlier run has stored: mode, owner and time may be others since.
+   * One row; the columns are as they stand in the line, which has 17, but path and target are
+   * decoded. What is kept, an earlier run has stored: mode, owner and time may be others since.
    */
   record Row(
       String line,
@@ -43,7 +50,8 @@ final class Manifest {
       String uid,
       String gid,
       String in,
-      String target) {
+      String target,
+      String xattrs) {
 
     /** Sorts as a walk meets the entries: a directory, what is in it, what comes after it. */
     String walkKey() {
@@ -68,7 +76,8 @@ final class Manifest {
             columns[12],
             columns[13],
             columns[14],
-            decoded(columns[15]));
+            decoded(columns[15]),
+            columns[16]);
       } catch (NumberFormatException e) {
         throw new IOException("\"" + readable(line) + "\" is no row", e);
       }
@@ -86,13 +95,14 @@ final class Manifest {
     String end = "";
     try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
       String head = reader.readLine() + "\n" + reader.readLine() + "\n";
-      if (!head.equals(HEAD)) {
+      boolean has16 = head.equals(HEAD_16);
+      if (!has16 && !head.equals(HEAD)) {
         throw new IOException("\"" + file + "\" is no manifest of version 2");
       }
       length = head.length();
       String line = reader.readLine();
       for (; line != null && !isTrailer(line); line = reader.readLine()) {
-        Row row = Row.of(line);
+        Row row = Row.of(has16 ? line + ";" + UNKNOWN : line);
         rows.put(row.path(), row);
         length += line.length() + 1;
       }

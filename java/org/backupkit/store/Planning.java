@@ -61,6 +61,7 @@ final class Planning {
         && one.mtimeNs().equals(other.mtimeNs())
         && one.uid().equals(other.uid())
         && one.gid().equals(other.gid())
-        && one.target().equals(other.target());
+        && one.target().equals(other.target())
+        && one.xattrs().equals(other.xattrs());
   }
 }

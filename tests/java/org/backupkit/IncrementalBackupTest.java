@@ -22,6 +22,8 @@ import org.junit.jupiter.api.io.TempDir;
 class IncrementalBackupTest {
   private static final String BUNDLE = "com.example.notes";
   private static final int BIG = 3 << 20;
+  private static final List<String> WITH_ATTRIBUTES =
+      List.of("letters", "letters/a.txt", "big.bin");
 
   @TempDir private Path directory;
   private Path sandbox;
@@ -120,6 +122,33 @@ class IncrementalBackupTest {
   }
 
   @Test
+  void theLastAttributeRemoved_doesNotComeBack() throws Exception {
+    setAttributes();
+    runs.backUp();
+    for (String path : WITH_ATTRIBUTES) {
+      Tool.succeed("setfattr", "-x", "user.one", sandbox.resolve(path).toString());
+    }
+    assertEquals(2, runs.backUp().sent().size(), "the big file and a part");
+    assertRestores(1);
+    Device.empty(sandbox);
+    runs.restore(0);
+    assertEquals("1", attribute("letters/a.txt"));
+  }
+
+  @Test
+  void aChangeOfMetadataAlone_ofWhatHasAttributes_carriesNoContent() throws Exception {
+    setAttributes();
+    runs.backUp();
+    for (String path : WITH_ATTRIBUTES) {
+      Files.setPosixFilePermissions(
+          sandbox.resolve(path), PosixFilePermissions.fromString("rwxrwx---"));
+    }
+    assertEquals(List.of(), runs.backUp().sent());
+    assertRestores(1);
+    assertEquals("1", attribute("letters/a.txt"));
+  }
+
+  @Test
   void whatWasDeletedLeavesTheManifestAndDoesNotComeBack() throws Exception {
     runs.backUp();
     Files.delete(sandbox.resolve("letters/b;%.txt"));
@@ -202,6 +231,18 @@ class IncrementalBackupTest {
     }
   }
 
+  private void setAttributes() throws Exception {
+    Tool.need("setfattr", "getfattr");
+    for (String path : WITH_ATTRIBUTES) {
+      Tool.succeed("setfattr", "-n", "user.one", "-v", "1", sandbox.resolve(path).toString());
+    }
+  }
+
+  private String attribute(String path) throws Exception {
+    String file = sandbox.resolve(path).toString();
+    return Tool.succeed("getfattr", "--absolute-names", "--only-values", "-n", "user.one", file);
+  }
+
   private void assertRestores(int run) throws Exception {
     Tool.need("rsync");
     copyAside(run);
@@ -220,6 +261,12 @@ class IncrementalBackupTest {
 
   private String differences(Path other) throws Exception {
     return Tool.succeed(
-        "rsync", "-aHn", "--delete", "--checksum", "--itemize-changes", other + "/", sandbox + "/");
+        "rsync",
+        "-aHAXn",
+        "--delete",
+        "--checksum",
+        "--itemize-changes",
+        other + "/",
+        sandbox + "/");
   }
 }

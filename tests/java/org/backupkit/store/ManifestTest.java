@@ -3,6 +3,7 @@ package org.backupkit.store;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,11 +32,24 @@ class ManifestTest {
     assertArrayEquals(Files.readAllBytes(golden), Files.readAllBytes(written));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"types_16", "names_16", "empty_16"})
+  void ofSixteenColumns_theLastIsNotKnown(String name) throws IOException {
+    Map<String, Row> rows = Manifest.read(golden(name));
+    assertEquals(Manifest.read(golden(name.replace("_16", ""))).keySet(), rows.keySet());
+    Path written = folder.resolve("written");
+    Manifest.write(written, rows.values());
+    assertEquals(rows, Manifest.read(written));
+    assertTrue(rows.values().stream().allMatch(row -> row.xattrs().equals(Manifest.UNKNOWN)));
+  }
+
   @Test
   void aRow_hasWhatItsLineSays() throws IOException {
     Map<String, Row> rows = Manifest.read(golden("types"));
     Row link = rows.get("a/h");
     assertEquals(List.of("h", "a/f", "part.0.tar"), List.of(link.type(), link.target(), link.in()));
+    assertEquals("xxh3:6c7d0ff71037d62ffc030cb2dd2409be", rows.get("f").xattrs());
+    assertEquals("", rows.get("l").xattrs());
     assertEquals("../there; 100%", rows.get("l").target());
   }
 

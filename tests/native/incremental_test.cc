@@ -1,0 +1,220 @@
+// What an incremental backup sends of a sandbox, and what its manifest says instead.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "native/base/hash.h"
+#include "native/extension/backup.h"
+#include "tests/native/backup_run.h"
+#include "tests/native/census.h"
+
+namespace backupkit {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Names = std::set<std::string>;
+
+// The manifest as it was before there was a column for extended attributes.
+std::string of_16_columns(const std::string& manifest) {
+  std::string text(kManifestHead16);
+  size_t rows = 0;
+  for (size_t at = kManifestHead.size(); !manifest.substr(at).starts_with("end;"); ++rows) {
+    const size_t end = manifest.find('\n', at);
+    const std::string line = manifest.substr(at, end - at);
+    text += line.substr(0, line.rfind(';')) + "\n";
+    at = end + 1;
+  }
+  Hasher hasher;
+  hasher.update({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  return text + "end;" + std::to_string(rows) + ";" + hasher.finish().substr(5) + "\n";
+}
+
+class Incremental : public Census {
+ protected:
+  void SetUp() override {
+    Census::SetUp();
+    plan_.sandbox = dir_.string();
+    plan_.old_manifest = "";
+    plan_.settings["packingLimit"] = 1000;
+    for (const std::string path : {"d/file", "d/plain", "big"}) {
+      fs::create_directories((dir_ / path).parent_path());
+      std::ofstream(dir_ / path) << std::string(path == "big" ? 5000 : 10, 'x');
+    }
+    for (const std::string& path : with_attributes_) set(path, "user.one", "1");
+  }
+
+  void set(const std::string& path, const char* name, const std::string& value) const {
+    ASSERT_EQ(::lsetxattr((dir_ / path).c_str(), name, value.data(), value.size(), 0), 0) << path;
+  }
+  void remove(const std::string& path, const char* name) const {
+    ASSERT_EQ(::lremovexattr((dir_ / path).c_str(), name), 0) << path;
+  }
+  void set_mode(const std::string& path, mode_t mode) const {
+    ASSERT_EQ(::chmod((dir_ / path).c_str(), mode), 0) << path;
+  }
+
+  // What was written until now is older than the clock's grain afterwards.
+  static void let_the_clock_tick() {
+    const auto until = std::chrono::system_clock::now() + std::chrono::milliseconds(11);
+    while (std::chrono::system_clock::now() < until) std::this_thread::yield();
+  }
+
+  // Runs, on top of the last run, and gives the paths of what was sent.
+  Names back_up() {
+    outcome_ = BackupRun::of(plan_);
+    manifest_ = outcome_.rows.at("manage.json");
+    plan_.old_manifest = manifest_;
+    Names sent;
+    for (const auto& [path, row] : rows()) {
+      if (row.is_incremental) sent.insert(path);
+    }
+    EXPECT_EQ(sent.empty(), outcome_.uris.size() == 1) << "manage.json alone";
+    return sent;
+  }
+
+  std::map<std::string, ManifestRow> rows() const {
+    std::map<std::string, ManifestRow> rows;
+    const UniqueFd file = file_of(manifest_);
+    auto reader = ManifestReader::open(file.borrow()).value();
+    for (auto row = reader->next().value(); row; row = reader->next().value()) {
+      rows[row->path] = *row;
+    }
+    return rows;
+  }
+
+  const std::vector<std::string> with_attributes_{"d", "d/file", "big"};
+  ScratchDirectory scratch_{"/tmp"};
+  fs::path dir_ = scratch_.path();
+  BackupPlan plan_;
+  BackupOutcome outcome_;
+  std::string manifest_;
+};
+
+TEST_F(Incremental, a_row_says_the_attributes_that_were_stored) {
+  back_up();
+  const std::string digest = digest_of({{"user.one", "1"}});
+  EXPECT_EQ(rows().at("d").xattrs, digest);
+  EXPECT_EQ(rows().at("d/file").xattrs, digest);
+  EXPECT_EQ(rows().at("big").xattrs, digest);
+  EXPECT_EQ(rows().at("d/plain").xattrs, "");
+  EXPECT_EQ(back_up(), Names());
+  EXPECT_EQ(rows().at("d/file").xattrs, digest) << "it stays in a row that was kept";
+  EXPECT_EQ(rows().at("big").xattrs, digest);
+}
+
+TEST_F(Incremental, the_last_attribute_that_went_is_a_change) {
+  back_up();
+  for (const std::string& path : with_attributes_) remove(path, "user.one");
+  EXPECT_EQ(back_up(), (Names{"d", "d/file", "big"}));
+  for (const std::string& path : with_attributes_) EXPECT_EQ(rows().at(path).xattrs, "") << path;
+  EXPECT_EQ(back_up(), Names());
+}
+
+TEST_F(Incremental, the_first_another_and_one_more_attribute_are_changes) {
+  back_up();
+  set("d/plain", "user.first", "");
+  set("d/file", "user.one", "2");
+  set("d", "user.two", "");
+  set("big", "user.one", "2");
+  EXPECT_EQ(back_up(), (Names{"d", "d/file", "d/plain", "big"}));
+  EXPECT_EQ(back_up(), Names());
+}
+
+TEST_F(Incremental, metadata_of_what_has_the_same_attributes_are_in_its_row_alone) {
+  back_up();
+  for (const std::string& path : with_attributes_) set_mode(path, 0700);
+  EXPECT_EQ(back_up(), Names());
+  for (const std::string& path : with_attributes_) {
+    EXPECT_EQ(rows().at(path).mode & 07777U, 0700U) << path;
+    set(path, "user.two", "2");
+    remove(path, "user.two");  // as it was, but for the time of change
+  }
+  EXPECT_EQ(back_up(), Names());
+  if (::geteuid() == 0) {
+    for (const std::string& path : with_attributes_) {
+      ASSERT_EQ(::lchown((dir_ / path).c_str(), kNobody, kNobody), 0);
+    }
+    EXPECT_EQ(back_up(), Names());
+    EXPECT_EQ(rows().at("d/file").uid, kNobody);
+  }
+}
+
+TEST_F(Incremental, an_attribute_and_metadata_at_once_are_a_change) {
+  back_up();
+  for (const std::string& path : with_attributes_) {
+    set_mode(path, 0700);
+    set(path, "user.one", "2");
+  }
+  EXPECT_EQ(back_up(), (Names{"d", "d/file", "big"}));
+}
+
+TEST_F(Incremental, against_16_columns_what_has_changed_at_all_is_sent) {
+  let_the_clock_tick();
+  back_up();
+  plan_.old_manifest = of_16_columns(manifest_);
+  EXPECT_EQ(back_up(), Names()) << "a time of change is proof of all";
+  EXPECT_EQ(rows().at("d/file").xattrs, std::nullopt) << "nobody has looked";
+  remove("d/file", "user.one");
+  set_mode("d/plain", 0700);
+  plan_.old_manifest = of_16_columns(manifest_);
+  EXPECT_EQ(back_up(), (Names{"d/file", "d/plain"}));
+  EXPECT_EQ(rows().at("d/file").xattrs, "");
+  EXPECT_EQ(rows().at("big").xattrs, std::nullopt);
+  remove("big", "user.one");
+  EXPECT_EQ(back_up(), Names{"big"}) << "of a row that was kept from 16 columns, too";
+}
+
+TEST_F(Incremental, of_what_cannot_be_read_the_attributes_are_what_they_were_known_to_be) {
+  if (::geteuid() != 0) GTEST_SKIP() << "nobody's files need root";
+  plan_.as_nobody = true;
+  for (const auto& entry : fs::recursive_directory_iterator(dir_)) {
+    ASSERT_EQ(::lchown(entry.path().c_str(), kNobody, kNobody), 0);
+  }
+  ASSERT_EQ(::lchown(dir_.c_str(), kNobody, kNobody), 0);
+  back_up();
+  plan_.old_manifest = of_16_columns(manifest_);
+  set_mode("d/file", 0);
+  set_mode("big", 0);
+  (void)back_up();
+  EXPECT_EQ(outcome_.total("unreadable"), 2U);
+  EXPECT_EQ(rows().at("d/file").xattrs, std::nullopt);
+  for (const std::string path : {"d/file", "big"}) {
+    remove(path, "user.one");
+    set_mode(path, 0644);
+  }
+  EXPECT_EQ(back_up(), (Names{"d/file", "big"}));
+}
+
+TEST_F(Incremental, a_label_counts_where_it_is_kept) {
+  const std::string file = dir_ / "d/file";
+  const auto label = [&](const std::string& text) {
+    return ::lsetxattr(file.c_str(), "security.selinux", text.data(), text.size(), 0) == 0;
+  };
+  if (!label("one")) GTEST_SKIP() << "labels need root: " << errno;
+  back_up();
+  ASSERT_TRUE(label("two"));
+  EXPECT_EQ(back_up(), Names{"d/file"});
+  plan_.settings["labels"] = "none";
+  plan_.old_manifest = "";
+  back_up();
+  ASSERT_TRUE(label("three"));
+  EXPECT_EQ(back_up(), Names());
+}
+
+}  // namespace
+}  // namespace backupkit
