@@ -38,11 +38,11 @@ Change change_of(const std::optional<ManifestRow>& old, const ScanEntry& now) {
   if (!old) return Change::kNew;
   if ((old->mode & S_IFMT) != (now.mode & S_IFMT)) return Change::kChanged;
   if (!S_ISREG(now.mode)) return change_without_content(*old, now);
-  if (old->size != now.size || old->mtime != now.mtime || old->inode != now.inode) {
-    return Change::kChanged;
+  if (old->size != now.size || old->inode != now.inode) return Change::kChanged;
+  if (old->mtime == now.mtime) {
+    if (!same_owner_and_mode(*old, now)) return Change::kMetadata;
+    if (same_ctime(*old, now)) return Change::kUnchanged;
   }
-  if (!same_owner_and_mode(*old, now)) return Change::kMetadata;
-  if (same_ctime(*old, now)) return Change::kUnchanged;
   return old->hash.starts_with("xxh3:") ? Change::kRehash : Change::kChanged;
 }
 

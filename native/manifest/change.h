@@ -19,10 +19,11 @@ enum class Change {
   // bytes again is cheaper than asking what it was.
   kMetadata,
   // A file of which only the ctime differs (a link was made to it, its extended attributes were
-  // set, it was written and its mtime set back), or whose row has none to rely on. Its hash says
-  // whether the content is the row's, and the row has an XXH3 to compare with.
+  // set, it was written and its mtime set back), or whose row has none to rely on; or one whose
+  // mtime differs, while size and inode are the same. Its hash says whether the content is the
+  // row's, and the row has an XXH3 to compare with.
   kRehash,
-  // Type, a file's size, mtime or inode, or a link's target differ; or kRehash without an XXH3.
+  // Type, a file's size or inode, or a link's target differ; or kRehash without an XXH3.
   // So is every file and link of a version 1 manifest, which knows too little of them, while its
   // directories are kMetadata.
   kChanged,

@@ -122,6 +122,25 @@ class IncrementalBackupTest {
   }
 
   @Test
+  void aTimeThatWasSet_carriesNoContent() throws Exception {
+    setAttributes();
+    runs.backUp();
+    FileTime time = FileTime.fromMillis(1_000_000_000_000L);
+    for (String path : List.of("letters/b;%.txt", "big.bin", "letters/a.txt", "letters")) {
+      Files.setLastModifiedTime(sandbox.resolve(path), time);
+    }
+    assertEquals(List.of(), runs.backUp().sent());
+    copyAside(1);
+    Files.write(sandbox.resolve("big.bin"), new byte[] {1}, StandardOpenOption.WRITE);
+    Files.setLastModifiedTime(sandbox.resolve("big.bin"), time);
+    assertEquals(1, runs.backUp().sent().size(), "written, and the time set back");
+    assertRestores(2);
+    Device.empty(sandbox);
+    runs.restore(1);
+    assertEquals("", differences(aside(1)));
+  }
+
+  @Test
   void theLastAttributeRemoved_doesNotComeBack() throws Exception {
     setAttributes();
     runs.backUp();
