@@ -62,6 +62,6 @@ function(backupkit_fuzzer name layer corpus)
   target_link_options(${name}_fuzzer PRIVATE -fsanitize=fuzzer)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/corpus/${name})
   add_test(NAME ${name}_fuzzer
-           COMMAND ${name}_fuzzer -max_total_time=15 -max_len=65536 -print_final_stats=1
+           COMMAND ${name}_fuzzer -max_total_time=10 -max_len=65536 -print_final_stats=1
                    ${PROJECT_BINARY_DIR}/corpus/${name} ${PROJECT_SOURCE_DIR}/${corpus})
 endfunction()
