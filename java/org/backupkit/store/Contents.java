@@ -80,7 +80,7 @@ final class Contents {
 
   /** When its backup began. */
   Instant started() {
-    return Incoming.ID.parse(id(), Instant::from);
+    return SnapshotId.time(id());
   }
 
   Description description() {
@@ -126,7 +126,8 @@ final class Contents {
     Map<String, JsonNode> listed = new HashMap<>();
     for (JsonNode item : Json.readArray(from.resolve(Description.INDEX))) {
       String name = item.path("fileName").asText();
-      if (from.resolve(name).equals(files.get(name)) && listed.put(name, item) == null) {
+      Path known = files.get(name);
+      if (known != null && from.equals(known.getParent()) && listed.put(name, item) == null) {
         index.add(item);
       }
     }

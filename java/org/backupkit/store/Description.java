@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.backupkit.BackupException;
 import org.backupkit.ErrorCode;
 import org.backupkit.Fd;
@@ -36,6 +37,7 @@ final class Description {
   static final String INDEX = "manage.json";
   static final String MANIFEST = "manifest";
   static final int FORMAT = 2;
+  private static final Pattern FILE_NAME = Pattern.compile("(?!\\.\\.?$)[0-9A-Za-z_.]{1,255}");
   private static final String ZEROS = "0".repeat(32);
   private static final String TAIL = "\"\n}\n";
 
@@ -69,7 +71,17 @@ final class Description {
     if ((format == FORMAT || content.has("hash")) && !isWhole(file)) {
       throw damaged(snapshot, "\"" + file + "\" is damaged: its hash is another one");
     }
-    return new Description(content);
+    Description description = new Description(content);
+    String foreign = description.foreignName();
+    if (foreign != null) {
+      throw damaged(snapshot, "\"" + file + "\" names \"" + foreign + "\"");
+    }
+    return description;
+  }
+
+  /** Whether a file of a snapshot may have that name; it leads nowhere else. */
+  static boolean isFileName(String name) {
+    return FILE_NAME.matcher(name).matches();
   }
 
   /** Writes one; the hash is added to the content. */
@@ -127,6 +139,20 @@ final class Description {
       items.put(name, new Item(name, file.path("size").asLong(), file.path("hash").asText()));
     }
     return items;
+  }
+
+  /** The first file or snapshot of a name that none can have, or null. */
+  private @Nullable String foreignName() {
+    for (String name : files().keySet()) {
+      if (!isFileName(name)) {
+        return name;
+      }
+    }
+    List<String> ids = needs();
+    if (content.has("base")) {
+      ids.add(text("base"));
+    }
+    return ids.stream().filter(id -> !SnapshotId.isOne(id)).findFirst().orElse(null);
   }
 
   /** Whether the snapshot has a manifest: those of format 1 have none. */

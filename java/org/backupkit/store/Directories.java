@@ -10,14 +10,11 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What the store does with directories as a whole. */
 final class Directories {
-  private static final Pattern ID = Pattern.compile("\\d{8}T\\d{6}\\.\\d{3}Z");
-
   private Directories() {}
 
   /** The snapshots in a bundle's directory, the oldest first; none where there is no directory. */
@@ -26,7 +23,7 @@ final class Directories {
       return List.of();
     }
     return entries(home).stream()
-        .filter(entry -> ID.matcher(entry.getFileName().toString()).matches())
+        .filter(entry -> SnapshotId.isOne(entry.getFileName().toString()))
         .toList();
   }
 

@@ -9,8 +9,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -19,7 +17,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.Pattern;
 import org.backupkit.BackupException;
 import org.backupkit.BackupFile;
 import org.backupkit.ErrorCode;
@@ -30,10 +27,7 @@ import org.jspecify.annotations.Nullable;
 /** One bundle's snapshot while it is written. Used by one thread. */
 final class Incoming {
   static final String PREFIX = ".incoming-";
-  static final DateTimeFormatter ID =
-      DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss.SSS'Z'").withZone(ZoneOffset.UTC);
   private static final int PART_MODE = 0100600;
-  private static final Pattern URI = Pattern.compile("[0-9A-Za-z_.]{1,255}");
   private static final Set<String> OURS = Set.of(Description.FILE, Description.MANIFEST);
 
   private final String bundle;
@@ -59,7 +53,7 @@ final class Incoming {
       Directories.sync(home.getParent());
     }
     Instant started = start.next();
-    Path directory = home.resolve(PREFIX + ID.format(started));
+    Path directory = home.resolve(PREFIX + SnapshotId.of(started));
     Leftover leftover = start.leftover();
     if (leftover == null) {
       Files.createDirectory(directory);
@@ -75,11 +69,11 @@ final class Incoming {
   /** When the snapshot of that directory began, finished or not. */
   static Instant started(Path directory) {
     String name = directory.getFileName().toString();
-    return ID.parse(name.replace(PREFIX, ""), Instant::from);
+    return SnapshotId.time(name.replace(PREFIX, ""));
   }
 
   String id() {
-    return ID.format(started);
+    return SnapshotId.of(started);
   }
 
   long count() {
@@ -122,7 +116,7 @@ final class Incoming {
     if (failedHere) {
       return;
     }
-    if (!URI.matcher(uri).matches() || uri.matches("\\.\\.?") || OURS.contains(uri)) {
+    if (!Description.isFileName(uri) || OURS.contains(uri)) {
       fail(
           new Failure(ErrorCode.IPC.code(), "The service sent a file of the name \"" + uri + "\""));
       return;

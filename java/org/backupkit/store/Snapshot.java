@@ -51,7 +51,7 @@ public record Snapshot(
   static Snapshot of(Path directory) {
     String bundle = directory.getParent().getFileName().toString();
     String id = directory.getFileName().toString();
-    Instant time = Incoming.ID.parse(id, Instant::from);
+    Instant time = SnapshotId.time(id);
     try {
       Description found = Description.read(directory);
       return new Snapshot(

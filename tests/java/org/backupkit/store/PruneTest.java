@@ -193,7 +193,7 @@ class PruneTest {
 
   private static Snapshot snapshot(String time, List<String> needs) {
     Instant instant = Instant.parse(time);
-    String id = Incoming.ID.format(instant);
+    String id = SnapshotId.of(instant);
     return new Snapshot(BUNDLE, id, instant, "full", "", needs, false, 1, 7, Path.of(id));
   }
 
