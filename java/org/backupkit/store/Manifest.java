@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collection;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -142,15 +143,19 @@ final class Manifest {
   }
 
   /** The bytes of a percent-encoded text. */
-  static String decoded(String text) {
+  static String decoded(String text) throws IOException {
     StringBuilder bytes = new StringBuilder(text.length());
-    for (int i = 0; i < text.length(); i++) {
-      if (text.charAt(i) == '%' && i + 2 < text.length()) {
-        bytes.append((char) Integer.parseInt(text.substring(i + 1, i + 3), 16));
-        i += 2;
-      } else {
-        bytes.append(text.charAt(i));
+    try {
+      for (int i = 0; i < text.length(); i++) {
+        if (text.charAt(i) == '%') {
+          bytes.append((char) HexFormat.fromHexDigits(text, i + 1, i + 3));
+          i += 2;
+        } else {
+          bytes.append(text.charAt(i));
+        }
       }
+    } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+      throw new IOException("\"" + readable(text) + "\" is not percent-encoded", e);
     }
     return bytes.toString();
   }

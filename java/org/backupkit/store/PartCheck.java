@@ -127,7 +127,7 @@ final class PartCheck {
 
   private void content(PartHeader header, @Nullable Row row, String flaw) throws IOException {
     long stored = header.stored();
-    if (stored < 0 || stored > channel.size() - at) {
+    if (stored > channel.size() - at) {
       throw new IOException("its size is past the end");
     }
     String what = flaw;

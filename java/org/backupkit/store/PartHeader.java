@@ -134,28 +134,30 @@ final class PartHeader {
   }
 
   private String nanoseconds() throws IOException {
-    try {
-      String seconds = records.getOrDefault("mtime", String.valueOf(octal(136, 12)));
-      return new BigDecimal(seconds).movePointRight(9).toBigInteger().toString();
-    } catch (NumberFormatException e) {
-      throw new IOException("its time is no number", e);
+    String seconds = records.getOrDefault("mtime", String.valueOf(octal(136, 12)));
+    if (!seconds.matches("-?[0-9]{1,20}(\\.[0-9]{1,9})?")) {
+      throw new IOException("its time is no number");
     }
+    return new BigDecimal(seconds).movePointRight(9).toBigInteger().toString();
   }
 
   private long number(String key) throws IOException {
-    try {
-      return Long.parseLong(records.getOrDefault(key, ""));
-    } catch (NumberFormatException e) {
-      throw new IOException("its " + key + " is no number", e);
-    }
+    return unsigned(records.getOrDefault(key, ""), 10, "its " + key + " is no number");
   }
 
   private long octal(int offset, int length) throws IOException {
+    return unsigned(field(offset, length), 8, "its header has a number that is none");
+  }
+
+  private static long unsigned(String digits, int radix, String otherwise) throws IOException {
     try {
-      return Long.parseLong(field(offset, length), 8);
+      if (digits.matches("[0-9]+")) {
+        return Long.parseLong(digits, radix);
+      }
     } catch (NumberFormatException e) {
-      throw new IOException("its header has a number that is none", e);
+      throw new IOException(otherwise, e);
     }
+    throw new IOException(otherwise);
   }
 
   private String field(int offset, int length) {

@@ -19,6 +19,8 @@ import org.backupkit.store.VerifyReport.Damage;
 
 /** Compares the files of snapshots with their hashes. Used by one thread. */
 final class Verification {
+  private static final String OTHER = "its hash or size is another one";
+
   private final int percent;
   private final Progress progress;
   private final long start = System.nanoTime();
@@ -150,48 +152,40 @@ final class Verification {
       tell(Kind.FILE, item.name(), 0);
       boolean table = item.name().equals(Description.INDEX);
       if (!whole && (table || item.name().equals(Description.MANIFEST))) {
-        find(item.name(), "", "its hash or size is another one");
+        find(item.name(), "", OTHER);
       }
       return whole;
     }
 
     /** Finds the entries of a damaged file. */
     private void name(Item item, Map<String, Row> rows) {
-      JsonNode listed = index.get(item.name());
-      if (listed != null && listed.path("isBigFile").asBoolean()) {
-        String path = listed.at("/information/path").asText();
-        boolean encoded = listed.path("encodeFlag").asInt() == 1;
-        String readable = encoded ? Manifest.readable(Manifest.decoded(path)) : path;
-        find(item.name(), readable, "its hash or size is another one");
-        return;
-      }
+      JsonNode listed = index.getOrDefault(item.name(), Json.object());
       int before = damage.size();
       try {
-        if (!rows.isEmpty()) {
-          long entries = listed == null ? 0 : listed.path("entries").asLong();
-          long replaced = Math.max(0, entries - rows.size());
-          PartCheck check = PartCheck.of(directory.resolve(item.name()), rows, replaced);
-          check.findings().forEach(found -> find(item.name(), found.entry(), found.what()));
-          if (damage.size() == before) {
-            check.unproven().stream()
-                .limit(1)
-                .forEach(
-                    path ->
-                        find(
-                            item.name(),
-                            Manifest.readable(path),
-                            check.unproven().size() == 1
-                                ? "its attributes or holes"
-                                : "its attributes or holes, or those of one of "
-                                    + (check.unproven().size() - 1)
-                                    + " others"));
-          }
+        if (listed.path("isBigFile").asBoolean()) {
+          String path = listed.at("/information/path").asText();
+          boolean encoded = listed.path("encodeFlag").asInt() == 1;
+          find(item.name(), encoded ? Manifest.readable(Manifest.decoded(path)) : path, OTHER);
+        } else if (!rows.isEmpty()) {
+          nameEntries(item.name(), rows, listed.path("entries").asLong());
         }
       } catch (IOException e) {
         find(item.name(), "", e);
       }
       if (damage.size() == before) {
-        find(item.name(), "", "its hash or size is another one");
+        find(item.name(), "", OTHER);
+      }
+    }
+
+    private void nameEntries(String part, Map<String, Row> rows, long entries) throws IOException {
+      long replaced = Math.max(0, entries - rows.size());
+      PartCheck check = PartCheck.of(directory.resolve(part), rows, replaced);
+      check.findings().forEach(found -> find(part, found.entry(), found.what()));
+      List<String> unproven = check.unproven();
+      if (check.findings().isEmpty() && !unproven.isEmpty()) {
+        int others = unproven.size() - 1;
+        String which = others == 0 ? "" : ", or those of one of " + others + " others";
+        find(part, Manifest.readable(unproven.get(0)), "its attributes or holes" + which);
       }
     }
 
