@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,9 +24,9 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   { "format": 2, "bundle": name, "id": id, "kind": "full" | "incremental", "base"?: id,
  *     "needs": [ *id ], "partial": bool, "started": time, "finished": time, "tool": text,
- *     "bytes": n, "entries": n, "whyFull"?: text, "capability": entry of the capability file,
- *     "device": its other fields, "files": [ *{ "name": text, "size": n, "hash": text } ],
- *     "unreadable"?: [ *text ], "hash": text }
+ *     "whyFull"?: text, "capability": entry of the capability file, "device": its other fields,
+ *     "files": [ *{ "name": text, "size": n, "hash": text } ], "unreadable"?: [ *text ],
+ *     "hash": text }
  * </pre>
  *
  * {@code base} is the snapshot that it was compared with, {@code needs} are those that hold files
@@ -45,9 +46,14 @@ final class Description {
   record Item(String name, long size, String hash) {}
 
   private final ObjectNode content;
+  private final Map<String, Item> files = new LinkedHashMap<>();
 
   private Description(ObjectNode content) {
     this.content = content;
+    for (JsonNode file : content.path("files")) {
+      String name = file.path("name").asText();
+      files.put(name, new Item(name, file.path("size").asLong(), file.path("hash").asText()));
+    }
   }
 
   /**
@@ -133,17 +139,17 @@ final class Description {
 
   /** The files by name, in their order. */
   Map<String, Item> files() {
-    Map<String, Item> items = new LinkedHashMap<>();
-    for (JsonNode file : content.path("files")) {
-      String name = file.path("name").asText();
-      items.put(name, new Item(name, file.path("size").asLong(), file.path("hash").asText()));
-    }
-    return items;
+    return Collections.unmodifiableMap(files);
+  }
+
+  /** The sizes of all files. */
+  long bytes() {
+    return files.values().stream().mapToLong(Item::size).sum();
   }
 
   /** The first file or snapshot of a name that none can have, or null. */
   private @Nullable String foreignName() {
-    for (String name : files().keySet()) {
+    for (String name : files.keySet()) {
       if (!isFileName(name)) {
         return name;
       }
@@ -157,7 +163,7 @@ final class Description {
 
   /** Whether the snapshot has a manifest: those of format 1 have none. */
   boolean hasManifest() {
-    return files().containsKey(MANIFEST);
+    return files.containsKey(MANIFEST);
   }
 
   /** The manifest in the snapshot's directory, or null. */

@@ -57,12 +57,6 @@ final class Incoming {
     return new Incoming(bundle, start, started, directory);
   }
 
-  /** When the snapshot of that directory began, finished or not. */
-  static Instant started(Path directory) {
-    String name = directory.getFileName().toString();
-    return SnapshotId.time(name.replace(PREFIX, ""));
-  }
-
   String id() {
     return SnapshotId.of(started);
   }

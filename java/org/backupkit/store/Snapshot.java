@@ -63,7 +63,7 @@ public record Snapshot(
           found.needs(),
           found.content().path("partial").asBoolean(),
           found.files().size(),
-          found.content().path("bytes").asLong(),
+          found.bytes(),
           directory);
     } catch (IOException e) {
       return new Snapshot(bundle, id, time, DAMAGED, "", List.of(), false, 0, 0, directory);

@@ -69,14 +69,9 @@ record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
     rows.forEach(row -> merged.put(row.walkKey(), row));
   }
 
-  /** Since when changes count, in seconds since 1970; 0 for a base of a chain. */
+  /** When the base began, in seconds since 1970; 0 without one. */
   long since() {
-    if (base != null) {
-      return base.started().getEpochSecond();
-    }
-    return leftover == null || leftover.parts().isEmpty()
-        ? 0
-        : Incoming.started(leftover.directory()).getEpochSecond();
+    return base == null ? 0 : base.started().getEpochSecond();
   }
 
   /** When the next snapshot begins: now, but after every other, whatever the clock says. */
@@ -86,7 +81,7 @@ record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
     if (newest == null) {
       return now;
     }
-    Instant after = Incoming.started(newest).plusMillis(1);
+    Instant after = SnapshotId.time(newest.getFileName().toString()).plusMillis(1);
     return now.isBefore(after) ? after : now;
   }
 }

@@ -54,7 +54,6 @@ final class Tables {
     description.put("finished", Instant.now().toString());
     String version = SnapshotStore.class.getPackage().getImplementationVersion();
     description.put("tool", "backupkit " + Objects.requireNonNullElse(version, "development"));
-    description.put("bytes", files.values().stream().mapToLong(Long::longValue).sum());
     if (!totals.whyFull().isEmpty()) {
       description.put("whyFull", totals.whyFull());
     }

@@ -79,7 +79,7 @@ final class Verification {
     }
 
     void look(Description description) {
-      Map<String, Item> items = description.files();
+      Map<String, Item> items = new LinkedHashMap<>(description.files());
       for (String need : description.needs()) {
         if (!Files.isDirectory(directory.resolveSibling(need))) {
           find("", "", "the snapshot " + need + ", which has files of it, is not there");

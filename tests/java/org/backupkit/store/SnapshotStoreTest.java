@@ -139,6 +139,11 @@ class SnapshotStoreTest {
     assertTrue(Files.isRegularFile(snapshot.directory().resolve("snapshot.json")));
     assertTrue(Files.isRegularFile(snapshot.directory().resolve("manifest")));
     assertTrue(Files.isRegularFile(partOf(snapshot)));
+    long bytes = 0;
+    for (Path file : Directories.entries(snapshot.directory())) {
+      bytes += file.endsWith("snapshot.json") ? 0 : Files.size(file);
+    }
+    assertEquals(bytes, snapshot.bytes());
   }
 
   @Test
