@@ -66,11 +66,13 @@ final class Contents {
   /** The files that a complete manifest names, each with an entry in it. */
   static Map<String, String> neededBy(Path manifest) throws IOException {
     Map<String, String> needed = new TreeMap<>();
-    for (Manifest.Row row : Manifest.read(manifest).values()) {
-      if (!row.in().isEmpty()) {
-        needed.putIfAbsent(row.in(), "\"" + Manifest.readable(row.path()) + "\"");
-      }
-    }
+    Manifest.each(
+        manifest,
+        row -> {
+          if (!row.in().isEmpty() && !needed.containsKey(row.in())) {
+            needed.put(row.in(), "\"" + Manifest.readable(row.path()) + "\"");
+          }
+        });
     return needed;
   }
 

@@ -1,12 +1,13 @@
 package org.backupkit.store;
 
 import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Collection;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -85,13 +86,19 @@ final class Manifest {
     }
   }
 
+  /** Takes one row after another. */
+  @FunctionalInterface
+  interface Taker {
+    void take(Row row) throws IOException;
+  }
+
   /**
-   * Reads a whole manifest.
+   * Reads a manifest. That all of it is right is known when this has returned.
    *
    * @throws IOException when it is torn, damaged, none of version 2, or not all of the file
    */
-  static Map<String, Row> read(Path file) throws IOException {
-    Map<String, Row> rows = new LinkedHashMap<>();
+  static void each(Path file, Taker taker) throws IOException {
+    long rows = 0;
     long length = 0;
     String end = "";
     try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
@@ -103,26 +110,60 @@ final class Manifest {
       length = head.length();
       String line = reader.readLine();
       for (; line != null && !isTrailer(line); line = reader.readLine()) {
-        Row row = Row.of(has16 ? line + ";" + UNKNOWN : line);
-        rows.put(row.path(), row);
+        taker.take(Row.of(has16 ? line + ";" + UNKNOWN : line));
+        rows++;
         length += line.length() + 1;
       }
       end = line == null ? "" : line;
     }
     boolean isLast = Files.size(file) == length + end.length() + 1;
-    if (!isLast || !end.equals(trailer(file, length, rows.size()))) {
+    if (!isLast || !end.equals(trailer(file, length, rows))) {
       throw new IOException("The manifest \"" + file + "\" is torn or damaged");
     }
+  }
+
+  /** Reads a whole manifest, by path. */
+  static Map<String, Row> read(Path file) throws IOException {
+    Map<String, Row> rows = new LinkedHashMap<>();
+    each(
+        file,
+        row -> {
+          if (rows.put(row.path(), row) != null) {
+            throw new IOException("\"" + file + "\" has \"" + readable(row.path()) + "\" twice");
+          }
+        });
     return rows;
   }
 
-  /** Writes a manifest of these rows, which are in walk order. */
-  static void write(Path file, Collection<Row> rows) throws IOException {
-    StringBuilder text = new StringBuilder(HEAD);
-    rows.forEach(row -> text.append(row.line()).append('\n'));
-    Files.writeString(file, text, StandardCharsets.ISO_8859_1);
-    String end = trailer(file, text.length(), rows.size()) + "\n";
-    Files.writeString(file, end, StandardCharsets.ISO_8859_1, StandardOpenOption.APPEND);
+  /** Writes a manifest of rows that come in walk order; only a finished one is whole. */
+  static final class Writer implements Closeable {
+    private final Path file;
+    private final BufferedWriter out;
+    private long rows;
+
+    Writer(Path file) throws IOException {
+      this.file = file;
+      this.out = Files.newBufferedWriter(file, StandardCharsets.ISO_8859_1);
+      out.write(HEAD);
+    }
+
+    void add(Row row) throws IOException {
+      out.write(row.line());
+      out.write('\n');
+      rows++;
+    }
+
+    /** Writes the end, of what has come. */
+    void finish() throws IOException {
+      out.flush();
+      out.write(trailer(file, Files.size(file), rows));
+      out.write('\n');
+    }
+
+    @Override
+    public void close() throws IOException {
+      out.close();
+    }
   }
 
   /** A name for people: UTF-8 where it is that. */
@@ -135,7 +176,7 @@ final class Manifest {
     return line.startsWith("end;") && line.chars().filter(one -> one == ';').count() == 2;
   }
 
-  private static String trailer(Path file, long length, int rows) throws IOException {
+  private static String trailer(Path file, long length, long rows) throws IOException {
     try (Fd fd = Fd.open(file, StandardOpenOption.READ)) {
       String hash = Hashes.of(fd, 0, length).substring(Hashes.PREFIX.length());
       return String.join(";", List.of("end", String.valueOf(rows), hash));

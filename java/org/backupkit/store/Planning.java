@@ -6,8 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 import org.backupkit.store.Manifest.Row;
-import org.jspecify.annotations.Nullable;
 
 /** Tells what a restore would do. Stateless. */
 final class Planning {
@@ -16,40 +16,37 @@ final class Planning {
   /** A plan for one bundle; {@code newest} is the snapshot that stands for what is there. */
   static RestorePlan plan(String bundle, Contents target, Path newest, RestoreOptions options)
       throws IOException {
-    Map<String, Row> wanted = rows(target.manifest());
-    Map<String, Row> there =
-        wanted == null ? null : rows(Description.read(newest).manifest(newest));
+    Path wanted = target.manifest();
+    Path there = wanted == null ? null : Description.read(newest).manifest(newest);
+    Map<String, Row> left = there == null ? Map.of() : Manifest.read(there);
     List<String> written = new ArrayList<>();
     List<String> replaced = new ArrayList<>();
     List<String> removed = new ArrayList<>();
-    if (wanted != null && there != null) {
-      for (Row row : wanted.values()) {
-        Row old = there.get(row.path());
-        if (old == null) {
-          written.add(Manifest.readable(row.path()));
-        } else if (!same(row, old)) {
-          replaced.add(Manifest.readable(row.path()));
-        }
-      }
-      for (Row old : there.values()) {
-        if (options.mode() == RestoreOptions.Mode.MIRROR && !wanted.containsKey(old.path())) {
-          removed.add(Manifest.readable(old.path()));
-        }
-      }
+    LongAdder entries = new LongAdder();
+    if (wanted != null) {
+      Manifest.each(
+          wanted,
+          row -> {
+            entries.increment();
+            Row old = there == null ? row : left.remove(row.path());
+            if (old == null) {
+              written.add(Manifest.readable(row.path()));
+            } else if (!same(row, old)) {
+              replaced.add(Manifest.readable(row.path()));
+            }
+          });
+    }
+    if (options.mode() == RestoreOptions.Mode.MIRROR) {
+      left.keySet().forEach(path -> removed.add(Manifest.readable(path)));
     }
     long bytes = 0;
     for (String name : target.names()) {
       bytes += Files.size(target.path(name));
     }
     String comparedWith = there == null ? "" : newest.getFileName().toString();
-    long entries = wanted == null ? 0 : wanted.size();
     long files = target.names().size();
     return new RestorePlan(
-        bundle, target.id(), comparedWith, written, replaced, removed, entries, files, bytes);
-  }
-
-  private static @Nullable Map<String, Row> rows(@Nullable Path manifest) throws IOException {
-    return manifest == null ? null : Manifest.read(manifest);
+        bundle, target.id(), comparedWith, written, replaced, removed, entries.sum(), files, bytes);
   }
 
   /** Whether two rows speak of the same entry; where it is stored does not matter. */

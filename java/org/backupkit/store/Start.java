@@ -3,7 +3,6 @@ package org.backupkit.store;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.Collection;
 import java.util.TreeMap;
 import org.backupkit.store.Manifest.Row;
 import org.jspecify.annotations.Nullable;
@@ -55,18 +54,32 @@ record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
     if (leftover == null || leftover.parts().isEmpty()) {
       return known;
     }
-    TreeMap<String, Row> merged = new TreeMap<>();
-    if (known != null) {
-      put(merged, Manifest.read(known).values());
+    TreeMap<String, Row> newer = new TreeMap<>();
+    for (Leftover.Part part : leftover.parts().values()) {
+      part.rows().values().forEach(row -> newer.put(row.walkKey(), row));
     }
-    leftover.parts().values().forEach(part -> put(merged, part.rows().values()));
     Path written = leftover.directory().resolve(Description.MANIFEST);
-    Manifest.write(written, merged.values());
+    try (Manifest.Writer merged = new Manifest.Writer(written)) {
+      if (known != null) {
+        Manifest.each(known, row -> add(merged, newer, row));
+      }
+      for (Row row : newer.values()) {
+        merged.add(row);
+      }
+      merged.finish();
+    }
     return written;
   }
 
-  private static void put(TreeMap<String, Row> merged, Collection<Row> rows) {
-    rows.forEach(row -> merged.put(row.walkKey(), row));
+  /** Adds an older row where there is no newer one of the entry, after the newer ones before it. */
+  private static void add(Manifest.Writer merged, TreeMap<String, Row> newer, Row older)
+      throws IOException {
+    String key = older.walkKey();
+    while (!newer.isEmpty() && newer.firstKey().compareTo(key) < 0) {
+      merged.add(newer.pollFirstEntry().getValue());
+    }
+    Row instead = newer.remove(key);
+    merged.add(instead == null ? older : instead);
   }
 
   /** When the base began, in seconds since 1970; 0 without one. */

@@ -69,6 +69,7 @@ final class Verification {
     private final String bundle;
     private final String id;
     private final Map<String, JsonNode> index = new HashMap<>();
+    private boolean namesEntries; // the manifest can be read
     private long count;
     private long size;
 
@@ -91,7 +92,7 @@ final class Verification {
         readable = (item == null || isWhole(item, item.hash())) && readable;
       }
       if (!readable) {
-        items.values().forEach(item -> check(item, item.hash(), Map.of()));
+        items.values().forEach(item -> check(item, item.hash()));
         return;
       }
       try {
@@ -101,35 +102,28 @@ final class Verification {
       } catch (IOException e) {
         find(Description.INDEX, "", e);
       }
-      Map<String, Map<String, Row>> rows = description.hasManifest() ? rows() : Map.of();
-      for (Item item : items.values()) {
-        // Of format 1, the index alone has hashes.
-        JsonNode listed = index.get(item.name());
-        String hash = listed == null ? item.hash() : listed.path("hash").asText();
-        check(item, hash, rows.getOrDefault(item.name(), Map.of()));
-      }
-    }
-
-    /** The manifest's rows by the file that holds their entry. */
-    private Map<String, Map<String, Row>> rows() {
-      Map<String, Map<String, Row>> rows = new HashMap<>();
       try {
-        for (Row row : Manifest.read(directory.resolve(Description.MANIFEST)).values()) {
-          rows.computeIfAbsent(row.in(), name -> new LinkedHashMap<>()).put(row.path(), row);
+        if (description.hasManifest()) {
+          Manifest.each(manifest(), row -> {});
+          namesEntries = true;
         }
       } catch (IOException e) {
         find(Description.MANIFEST, "", e);
       }
-      return rows;
+      for (Item item : items.values()) {
+        // Of format 1, the index alone has hashes.
+        JsonNode listed = index.get(item.name());
+        check(item, listed == null ? item.hash() : listed.path("hash").asText());
+      }
     }
 
-    private void check(Item item, String hash, Map<String, Row> rows) {
+    private void check(Item item, String hash) {
       if (hash.isEmpty()) {
         unhashed++;
       }
       boolean read = ThreadLocalRandom.current().nextInt(100) < percent;
       if (!isWhole(item, read ? hash : "")) {
-        name(item, rows);
+        name(item);
       }
     }
 
@@ -158,7 +152,7 @@ final class Verification {
     }
 
     /** Finds the entries of a damaged file. */
-    private void name(Item item, Map<String, Row> rows) {
+    private void name(Item item) {
       JsonNode listed = index.getOrDefault(item.name(), Json.object());
       int before = damage.size();
       try {
@@ -166,8 +160,8 @@ final class Verification {
           String path = listed.at("/information/path").asText();
           boolean encoded = listed.path("encodeFlag").asInt() == 1;
           find(item.name(), encoded ? Manifest.readable(Manifest.decoded(path)) : path, OTHER);
-        } else if (!rows.isEmpty()) {
-          nameEntries(item.name(), rows, listed.path("entries").asLong());
+        } else if (namesEntries) {
+          nameEntries(item.name(), listed.path("entries").asLong());
         }
       } catch (IOException e) {
         find(item.name(), "", e);
@@ -177,7 +171,15 @@ final class Verification {
       }
     }
 
-    private void nameEntries(String part, Map<String, Row> rows, long entries) throws IOException {
+    private void nameEntries(String part, long entries) throws IOException {
+      Map<String, Row> rows = new LinkedHashMap<>();
+      Manifest.each(
+          manifest(),
+          row -> {
+            if (row.in().equals(part)) {
+              rows.put(row.path(), row);
+            }
+          });
       long replaced = Math.max(0, entries - rows.size());
       PartCheck check = PartCheck.of(directory.resolve(part), rows, replaced);
       check.findings().forEach(found -> find(part, found.entry(), found.what()));
@@ -187,6 +189,10 @@ final class Verification {
         String which = others == 0 ? "" : ", or those of one of " + others + " others";
         find(part, Manifest.readable(unproven.get(0)), "its attributes or holes" + which);
       }
+    }
+
+    private Path manifest() {
+      return directory.resolve(Description.MANIFEST);
     }
 
     private void find(String file, String entry, IOException cause) {
