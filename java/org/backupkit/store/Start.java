@@ -34,12 +34,14 @@ record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
   private static @Nullable Leftover leftover(Path home) throws IOException {
     Leftover found = null;
     for (Path directory : Directories.startingWith(home, Incoming.PREFIX)) {
-      if (found != null) {
-        Directories.remove(found.directory());
-      }
-      found = Leftover.of(directory);
-      if (found == null) {
+      Leftover usable = Leftover.of(directory);
+      if (usable == null) {
         Directories.remove(directory);
+      } else {
+        if (found != null) {
+          Directories.remove(found.directory());
+        }
+        found = usable;
       }
     }
     return found;

@@ -123,6 +123,15 @@ class InterruptedBackupTest {
   }
 
   @Test
+  void aLaterRunThatLeftNothingOfUse_takesNothingAway() throws Exception {
+    writeNotes();
+    interruptAtTheFirstPart();
+    Map<Object, String> left = contentByInode(leftover());
+    Files.createDirectory(home.resolve(Incoming.PREFIX + "29991231T235959.999Z"));
+    assertGoneOn(left, backUp(), store.snapshots().get(0));
+  }
+
+  @Test
   void aFileThatTheServiceCannotHandOut_takesNothingElseAway() throws Exception {
     writeNotes();
     interruptAtTheFirstPart();
