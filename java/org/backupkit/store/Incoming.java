@@ -108,6 +108,7 @@ final class Incoming {
     }
     Path target = directory.resolve(uri);
     try {
+      requireNew(uri);
       Fd manifest = file.manifestFd();
       if (uri.equals(Description.INDEX)) {
         files.put(uri, file.fd().copyTo(target));
@@ -128,6 +129,14 @@ final class Incoming {
       }
     } catch (IOException e) {
       fail(Failure.of("\"" + target + "\" could not be written", e));
+    }
+  }
+
+  /** A clock that was set back may give a part's name twice. */
+  private void requireNew(String uri) throws IOException {
+    Leftover leftover = start.leftover();
+    if (leftover != null && leftover.parts().containsKey(uri)) {
+      throw new IOException("it has the name of an earlier file; run the backup again");
     }
   }
 

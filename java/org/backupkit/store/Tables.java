@@ -72,7 +72,7 @@ final class Tables {
     Leftover leftover = start.leftover();
     if (leftover != null) {
       for (Map.Entry<String, Leftover.Part> part : leftover.parts().entrySet()) {
-        if (needed.contains(part.getKey()) && !files.containsKey(part.getKey())) {
+        if (needed.contains(part.getKey())) {
           files.put(part.getKey(), part.getValue().size());
           items.add(item(part.getKey(), part.getValue()));
         }

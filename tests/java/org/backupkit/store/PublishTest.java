@@ -1,6 +1,7 @@
 package org.backupkit.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,9 +9,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.backupkit.BackupException;
 import org.backupkit.BackupFile;
@@ -35,6 +38,7 @@ class PublishTest {
   private Device device;
   private Path home;
   private Incoming incoming;
+  private @Nullable Leftover leftover;
 
   @BeforeEach
   void bringAllFiles() throws Exception {
@@ -42,14 +46,22 @@ class PublishTest {
     Path sandbox = device.addBundle(BUNDLE);
     Files.write(sandbox.resolve(BIG), Device.bytes(3 << 20));
     home = folder.resolve("store").resolve(BUNDLE);
-    incoming = Incoming.begin(BUNDLE, Start.find(home, false));
+    bring(uri -> {});
+  }
+
+  /** Begins a snapshot and adds what comes, each file after {@code before} has heard of it. */
+  private void bring(Consumer<String> before) throws Exception {
+    Start start = Start.find(home, false);
+    leftover = start.leftover();
+    incoming = Incoming.begin(BUNDLE, start);
     CompletableFuture<Void> ended = new CompletableFuture<>();
     GeneralCallbacks adding =
         new GeneralCallbacks() {
           @Override
           public void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
             try (file) {
-              incoming.add(Objects.requireNonNull(file));
+              before.accept(Objects.requireNonNull(file).uri());
+              incoming.add(file);
             }
           }
 
@@ -85,6 +97,20 @@ class PublishTest {
     assertEquals(List.of(), Directories.snapshots(home));
     incoming.discard();
     assertEquals(Set.of(), names(home));
+  }
+
+  @Test
+  void aPartOfTheNameOfOneThatWasLeft_isNotTakenForIt() throws Exception {
+    bring(
+        uri -> {
+          if (Leftover.isPart(uri)) {
+            Map<String, Leftover.Part> parts = Objects.requireNonNull(leftover).parts();
+            parts.put(uri, parts.values().iterator().next());
+          }
+        });
+    Failure failure = incoming.failure();
+    assertNotNull(failure);
+    assertTrue(failure.message().contains("the name of an earlier file"), failure.message());
   }
 
   private static Set<String> names(Path directory) throws IOException {
