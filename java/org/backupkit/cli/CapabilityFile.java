@@ -3,33 +3,19 @@ package org.backupkit.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import org.backupkit.BackupService;
 import org.backupkit.FileData;
+import org.backupkit.internal.Await;
 
 /** What a service says it can back up. */
 record CapabilityFile(JsonNode content) {
   static final ObjectMapper MAPPER = new ObjectMapper();
 
   static CapabilityFile ask(BackupService service) throws IOException {
-    try (FileData data = await(service.getLocalCapabilities())) {
+    try (FileData data = Await.value(service.getLocalCapabilities())) {
       return new CapabilityFile(MAPPER.readTree(data.fd().readAllBytes()));
-    }
-  }
-
-  /** Waits for what a service was asked, in a command that knows IOException only. */
-  static <T> T await(CompletableFuture<T> asked) throws IOException {
-    try {
-      return asked.get();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new InterruptedIOException("Interrupted");
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof IOException cause ? cause : new IOException(e.getCause());
     }
   }
 

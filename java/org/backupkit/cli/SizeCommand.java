@@ -14,6 +14,7 @@ import org.backupkit.ErrorCode;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.IncrementalBackupTime;
 import org.backupkit.SessionBackup;
+import org.backupkit.internal.Await;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -84,8 +85,8 @@ final class SizeCommand implements Callable<Integer> {
     try (SessionBackup session = new SessionBackup(service, answer)) {
       List<IncrementalBackupTime> times =
           names.stream().map(name -> new IncrementalBackupTime(name, 0)).toList();
-      CapabilityFile.await(session.getBackupDataSize(precise, times));
-      report = CapabilityFile.await(answer.report);
+      Await.value(session.getBackupDataSize(precise, times));
+      report = Await.value(answer.report);
     }
     try {
       return CapabilityFile.MAPPER.readTree(report);

@@ -19,6 +19,7 @@ import org.backupkit.Fd;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.IncrementalBackupData;
 import org.backupkit.IncrementalBackupSession;
+import org.backupkit.internal.Await;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.jspecify.annotations.Nullable;
 

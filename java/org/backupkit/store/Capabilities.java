@@ -11,6 +11,7 @@ import java.util.List;
 import org.backupkit.BackupService;
 import org.backupkit.Fd;
 import org.backupkit.FileData;
+import org.backupkit.internal.Await;
 import org.jspecify.annotations.Nullable;
 
 /** The capability file, which a snapshot keeps one entry of and a restore gives back. */

@@ -21,6 +21,7 @@ import org.backupkit.Fd;
 import org.backupkit.FileMeta;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.SessionRestore;
+import org.backupkit.internal.Await;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.jspecify.annotations.Nullable;
 

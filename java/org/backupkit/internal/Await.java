@@ -1,4 +1,4 @@
-package org.backupkit.store;
+package org.backupkit.internal;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -6,11 +6,18 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 
 /** Waits for a future in a caller that knows IOException only. */
-final class Await {
+public final class Await {
   private Await() {}
 
-  /** Gives the future's value; an interrupt ends the wait and stays set. */
-  static <T> T value(CompletableFuture<T> future) throws IOException {
+  /**
+   * Gives the future's value; an interrupt ends the wait and stays set.
+   *
+   * @param <T> what the future gives
+   * @param future what is waited for
+   * @return its value
+   * @throws IOException the future's own failure, or one that has it as its cause
+   */
+  public static <T> T value(CompletableFuture<T> future) throws IOException {
     try {
       return future.get();
     } catch (InterruptedException e) {
