@@ -16,6 +16,7 @@ import java.util.stream.Stream;
 import org.backupkit.internal.NativeLibrary;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -39,12 +40,7 @@ final class BundleCommand implements Runnable {
   @Command(name = "add", description = "Adds a bundle, or replaces its file.")
   int add(
       @Parameters(paramLabel = "NAME", description = "The bundle's name.") String name,
-      @Option(
-              names = "--root",
-              paramLabel = "DIR",
-              required = true,
-              description = "The device root.")
-          Path root,
+      @Mixin DeviceRoot root,
       @Option(
               names = "--data",
               paramLabel = "DIR",
@@ -64,7 +60,7 @@ final class BundleCommand implements Runnable {
     if (!name.matches("(?!\\.)[A-Za-z0-9._-]{1,127}")) {
       throw wrong("\"" + name + "\" is not a bundle name: letters, digits, '.', '_' and '-'");
     }
-    Path top = Connection.directory(root).toRealPath();
+    Path top = root.directory().toRealPath();
     Path sandbox = Connection.directory(data).toRealPath();
     String place =
         sandbox.startsWith(top) && !sandbox.equals(top)
@@ -82,15 +78,8 @@ final class BundleCommand implements Runnable {
   }
 
   @Command(name = "list", description = "Lists the bundles.")
-  int list(
-      @Option(
-              names = "--root",
-              paramLabel = "DIR",
-              required = true,
-              description = "The device root.")
-          Path root)
-      throws IOException {
-    Path directory = folder(Connection.directory(root));
+  int list(@Mixin DeviceRoot root) throws IOException {
+    Path directory = folder(root.directory());
     if (!Files.isDirectory(directory)) {
       return 0;
     }
@@ -119,16 +108,11 @@ final class BundleCommand implements Runnable {
   @Command(name = "remove", description = "Removes a bundle's file; its data stays.")
   int remove(
       @Parameters(paramLabel = "NAME", description = "The bundle's name.") String name,
-      @Option(
-              names = "--root",
-              paramLabel = "DIR",
-              required = true,
-              description = "The device root.")
-          Path root)
+      @Mixin DeviceRoot root)
       throws IOException {
-    Path directory = Connection.directory(root);
+    Path directory = root.directory();
     if (name.contains("/") || !Files.deleteIfExists(file(directory, name))) {
-      throw new IOException("The device root \"" + root + "\" has no bundle \"" + name + "\"");
+      throw new IOException("The device root \"" + directory + "\" has no bundle \"" + name + "\"");
     }
     return 0;
   }
@@ -142,19 +126,14 @@ final class BundleCommand implements Runnable {
               paramLabel = "PATH",
               description = "A path inside its sandbox; with a / at its end, a directory.")
           String path,
-      @Option(
-              names = "--root",
-              paramLabel = "DIR",
-              required = true,
-              description = "The device root.")
-          Path root)
+      @Mixin DeviceRoot root)
       throws IOException, InterruptedException {
     // The service's own program judges: there is no second opinion on its rules.
     Process judge =
         new ProcessBuilder(
                 NativeLibrary.backupd().toString(),
                 "--explain",
-                Connection.directory(root).toString(),
+                root.directory().toString(),
                 name,
                 path)
             .start();

@@ -3,11 +3,9 @@ package org.backupkit.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** Ends what a crash or a power cut has interrupted. */
 @Command(
@@ -18,12 +16,11 @@ import picocli.CommandLine.Option;
     },
     mixinStandardHelpOptions = true)
 final class RecoverCommand implements Callable<Integer> {
-  @Option(names = "--root", paramLabel = "DIR", required = true, description = "The device root.")
-  private @Nullable Path root;
+  @Mixin private DeviceRoot root = new DeviceRoot();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Path device = Connection.directory(Objects.requireNonNull(root)).toRealPath();
+    Path device = root.directory().toRealPath();
     return Daemon.run(List.of("--recover", "--root", device.toString()));
   }
 }

@@ -4,10 +4,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Runs the service in the foreground. */
@@ -16,8 +16,7 @@ import picocli.CommandLine.Option;
     description = "Runs the service until it is interrupted.",
     mixinStandardHelpOptions = true)
 final class ServeCommand implements Callable<Integer> {
-  @Option(names = "--root", paramLabel = "DIR", required = true, description = "The device root.")
-  private @Nullable Path root;
+  @Mixin private DeviceRoot root = new DeviceRoot();
 
   @Option(
       names = "--socket",
@@ -27,7 +26,7 @@ final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Path device = Connection.directory(Objects.requireNonNull(root)).toRealPath();
+    Path device = root.directory().toRealPath();
     List<String> arguments = new ArrayList<>(List.of("--root", device.toString()));
     if (socket != null) {
       arguments.addAll(List.of("--socket", socket.toAbsolutePath().toString()));
