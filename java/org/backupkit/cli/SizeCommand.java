@@ -59,7 +59,13 @@ final class SizeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (BackupService service = connection.open()) {
-      List<String> names = bundles == null ? CapabilityFile.ask(service).allowed() : bundles;
+      int leftOut = 0;
+      List<String> names = bundles;
+      if (names == null) {
+        CapabilityFile capabilities = CapabilityFile.ask(service);
+        leftOut = capabilities.warn();
+        names = capabilities.allowed();
+      }
       Set<String> missing = new LinkedHashSet<>(names);
       JsonNode report = ask(service, names);
       for (JsonNode bundle : report.path("scanned")) {
@@ -75,7 +81,10 @@ final class SizeCommand implements Callable<Integer> {
       }
       missing.forEach(
           name -> System.err.println("backupkit: the device has no bundle \"" + name + "\""));
-      return missing.isEmpty() ? 0 : Main.FAILED;
+      if (!missing.isEmpty()) {
+        return Main.FAILED;
+      }
+      return leftOut > 0 ? Main.PARTIAL : 0;
     }
   }
 

@@ -75,6 +75,16 @@ class ServiceCommandsTest {
   }
 
   @Test
+  void size_tellsOfABundleFileThatIsLeftOut() throws IOException {
+    Path broken = device.bundleFile("com.example.broken");
+    Files.writeString(broken, "{");
+    CommandRun run = CommandRun.of("size", "--root", root);
+    assertEquals(3, run.code(), run.errors());
+    assertTrue(run.errors().contains(broken.getFileName().toString()), run.errors());
+    assertTrue(run.output().contains(BUNDLE), run.output());
+  }
+
+  @Test
   void size_asJson_isTheServicesReport() throws IOException {
     CommandRun run = CommandRun.of("size", "--root", root, "--json", BUNDLE);
     assertEquals(0, run.code(), run.errors());
