@@ -80,11 +80,33 @@ Result<std::unique_ptr<History>> History::open(BorrowedFd sandbox, UniqueFd old)
   return history;
 }
 
+// Reads the old manifest once whole, since what is wrong at its end is known only there.
+Result<void> History::check_old() {
+  struct stat top{};
+  if (::fstat(sandbox_.get(), &top) != 0) return errno_failure("the sandbox");
+  auto reader = ManifestReader::open(old_.borrow());
+  if (!reader) return failure(reader.error());
+  bool is_of_this = true;
+  for (;;) {
+    auto next = (*reader)->next();
+    if (!next) return failure(next.error());
+    const auto& row = *next;
+    if (!row) break;
+    // Nothing but an inode is known of what it was taken of; a restore leaves that one as it is.
+    const bool is_top = row->path == "." && (*reader)->version() != ManifestVersion::k1;
+    if (is_top) is_of_this = row->inode == top.st_ino;
+  }
+  if (is_of_this) return {};
+  return failure(Code::kInvalidArgument, "another bundle's, or of another directory of this one");
+}
+
 Result<void> History::open_old() {
-  // Once whole, since what is wrong at its end is known only there.
-  if (auto checked = check_manifest(old_.borrow()); !checked) return failure(checked.error());
+  if (auto checked = check_old(); !checked) return checked;
   auto rows = SortedRows::open(old_.borrow());
   if (!rows) return failure(rows.error());
+  if (rows->version() == ManifestVersion::k1) {
+    why_full_ = "the manifest given is of version 1, which does not say where an entry is stored";
+  }
   // What is gone is left out of the new manifest; nothing else is said of it.
   join_.emplace(std::move(*rows), [](const ManifestRow&) { return Result<void>{}; });
   return {};

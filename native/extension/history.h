@@ -22,7 +22,8 @@ namespace backupkit {
 class History {
  public:
   // `old`: the last backup's complete manifest, or none; its position is not used. One that is
-  // torn, damaged or no manifest at all counts as none, and why_full() says so. The new manifest is
+  // torn, damaged, of another directory or no manifest at all counts as none, and why_full() says
+  // so; by one of version 1 nothing is left out either. The new manifest is
   // an unnamed file on the file system of `sandbox`, which outlives this.
   [[nodiscard]] static Result<std::unique_ptr<History>> open(BorrowedFd sandbox, UniqueFd old);
 
@@ -60,6 +61,7 @@ class History {
   History(BorrowedFd sandbox, UniqueFd old, UniqueFd file)
       : sandbox_(sandbox), old_(std::move(old)), file_(std::move(file)), writer_(file_.borrow()) {}
 
+  [[nodiscard]] Result<void> check_old();
   [[nodiscard]] Result<void> open_old();
   [[nodiscard]] Result<void> correct(BorrowedFd into, const Corrections& corrections);
 

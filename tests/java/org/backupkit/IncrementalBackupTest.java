@@ -26,13 +26,14 @@ class IncrementalBackupTest {
       List.of("letters", "letters/a.txt", "big.bin");
 
   @TempDir private Path directory;
+  private Device device;
   private Path sandbox;
   private BackupService service;
   private IncrementalRuns runs;
 
   @BeforeEach
   void makeApp() throws IOException {
-    Device device = new Device(directory.resolve("device"));
+    device = new Device(directory.resolve("device"));
     sandbox = device.addBundle(BUNDLE);
     Files.createDirectories(sandbox.resolve("letters/old"));
     Files.writeString(sandbox.resolve("letters/a.txt"), "a");
@@ -233,7 +234,37 @@ class IncrementalBackupTest {
                 .formatted("AB".repeat(32)));
     IncrementalRuns.Run run = runs.backUp(seeds);
     assertEquals(2, run.sent().size());
-    assertFalse(run.totals().has("whyFull"));
+    assertTrue(run.totals().get("whyFull").textValue().contains("version 1"));
+  }
+
+  @Test
+  void aManifestOfAnotherBundle_meansAFullBackupThatSaysWhy() throws Exception {
+    Path others = device.addBundle("com.example.other");
+    Files.createDirectories(others.resolve("letters/old"));
+    IncrementalRuns other =
+        new IncrementalRuns(service, "com.example.other", directory.resolve("other"));
+    other.backUp();
+    IncrementalRuns.Run run = runs.backUp(other.manifest(0));
+    assertEquals(2, run.sent().size());
+    String why = run.totals().get("whyFull").textValue();
+    assertTrue(why.contains("another bundle's"), why);
+    assertRestores(0);
+  }
+
+  @Test
+  void theLastTimeIsAHint_andTheManifestDecides() throws Exception {
+    runs.backUp();
+    Files.writeString(sandbox.resolve("letters/a.txt"), "later");
+    long future = System.currentTimeMillis() / 1000 + 1_000_000;
+    assertEquals(1, runs.backUp(runs.manifest(0), future).sent().size());
+    for (long time : new long[] {0, 1, future}) {
+      IncrementalRuns.Run run = runs.backUp(runs.manifest(1), time);
+      assertEquals(List.of(), run.sent(), "" + time);
+      assertFalse(run.totals().has("whyFull"));
+    }
+    IncrementalRuns.Run full = runs.backUp(null, future);
+    assertEquals(2, full.sent().size());
+    assertTrue(full.totals().has("whyFull"));
   }
 
   @Test

@@ -40,6 +40,10 @@ final class IncrementalRuns {
   }
 
   Run backUp(@Nullable Path lastManifest) throws Exception {
+    return backUp(lastManifest, lastManifest == null ? 0 : 1);
+  }
+
+  Run backUp(@Nullable Path lastManifest, long lastTime) throws Exception {
     Path folder = Files.createDirectories(store.resolve("run" + runs++));
     List<String> sent = new ArrayList<>();
     List<JsonNode> reports = new ArrayList<>();
@@ -69,14 +73,15 @@ final class IncrementalRuns {
             }
           }
         };
-    IncrementalBackupData.Builder data = IncrementalBackupData.builder(bundle);
+    IncrementalBackupData.Builder data =
+        IncrementalBackupData.builder(bundle).lastIncrementalTime(lastTime);
     try (IncrementalBackupSession session = new IncrementalBackupSession(service, recorder)) {
       if (lastManifest == null) {
         session.appendBundles(List.of(data.build())).get(30, TimeUnit.SECONDS);
       } else {
         try (Fd manifest = Fd.open(lastManifest)) {
           session
-              .appendBundles(List.of(data.manifestFd(manifest).lastIncrementalTime(1).build()))
+              .appendBundles(List.of(data.manifestFd(manifest).build()))
               .get(30, TimeUnit.SECONDS);
         }
       }
