@@ -51,6 +51,15 @@ Result<std::string> TarWriter::add_file(const Entry& entry, BorrowedFd content) 
   return failure(Error{Code::kPackFailed, copied.read_errno, "\"" + entry.path + why});
 }
 
+Result<void> TarWriter::add_file(const Entry& entry, std::span<const uint8_t> content) {
+  if (entry.type != EntryType::kFile || entry.size != content.size() || !entry.holes.empty()) {
+    return failure(Code::kInvalidArgument, "\"" + entry.path + "\" is no such file");
+  }
+  if (auto started = start(entry); !started) return started;
+  if (auto added = append(content); !added) return added;
+  return append_zeros(tar_padding(entry.size));
+}
+
 // Either nothing of the entry will be written before it is whole, or it begins in an empty buffer.
 Result<void> TarWriter::mark(uint64_t header, uint64_t content) {
   const uint64_t left = kBufferSize - used_;

@@ -31,6 +31,9 @@ class TarWriter {
   // why); zeros stand for what is missing, the entry is in the archive and counts.
   [[nodiscard]] Result<std::string> add_file(const Entry& entry, BorrowedFd content);
 
+  // The same with a content that was read: entry.size bytes, and no holes.
+  [[nodiscard]] Result<void> add_file(const Entry& entry, std::span<const uint8_t> content);
+
   // Takes the entry added last out again, as if it had never been added: at most once after each,
   // also after one whose content failed. An error is one of the archive's own descriptor, which
   // must be able to seek.

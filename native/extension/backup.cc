@@ -26,6 +26,7 @@
 #include "native/extension/file_hasher.h"
 #include "native/extension/history.h"
 #include "native/extension/parts.h"
+#include "native/extension/read_ahead.h"
 #include "native/extension/report.h"
 #include "native/extension/small_files.h"
 #include "native/extension/sqlite_unit.h"
@@ -84,8 +85,9 @@ class Backup {
   };
 
   Result<void> prepare(UniqueFd old_manifest);
-  Result<void> visit(const ScanEntry& found);
-  Result<void> take(const ScanEntry& found, BorrowedFd copy);
+  Result<void> walk();
+  Result<void> visit(const ScanEntry& found, ReadFile* read);
+  Result<void> take(const ScanEntry& found, BorrowedFd copy, ReadFile* read = nullptr);
   [[nodiscard]] bool is_too_long(const ScanEntry& found) const;
   Result<std::optional<ManifestRow>> last_row(const std::string& path);
   Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old, bool is_held);
@@ -95,7 +97,8 @@ class Backup {
   Result<void> keep_last(const ScanEntry& found, const ManifestRow& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_plain(ScanEntry found, const std::optional<ManifestRow>& old);
-  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old, BorrowedFd copy);
+  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old, BorrowedFd copy,
+                        ReadFile* read = nullptr);
   Result<void> miss(const Missed& missed);
   [[nodiscard]] bool is_beside(const std::string& path) const;
   Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
@@ -148,9 +151,7 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
 
 Result<void> Backup::run(UniqueFd old_manifest) {
   if (auto prepared = prepare(std::move(old_manifest)); !prepared) return prepared;
-  const ScanHandlers handlers{.visit = [this](const ScanEntry& found) { return visit(found); },
-                              .miss = [this](const Missed& missed) { return miss(missed); }};
-  if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
+  if (auto walked = walk(); !walked) return walked;
   if (auto taken = take_beside_before(nullptr); !taken) return taken;
   if (auto sent = parts_.finish(); !sent) return sent;
   if (auto looked = big_files_.finish(); !looked) return looked;
@@ -159,7 +160,24 @@ Result<void> Backup::run(UniqueFd old_manifest) {
   return account_.verdict(settings_.bundle);
 }
 
-Result<void> Backup::visit(const ScanEntry& found) {
+// Where there is no last backup every file has to be read.
+Result<void> Backup::walk() {
+  const bool reads_all = !history_ || history_->is_first();
+  ReadAhead ahead({.limit = settings_.packing_limit,
+                   .labels = settings_.labels,
+                   .hashes = history_ != nullptr,
+                   .threads = reads_all ? ReadAhead::usual_threads() : 0},
+                  {[this](const ScanEntry& found, ReadFile* read) { return visit(found, read); },
+                   [this](const Missed& missed) { return miss(missed); }});
+  const ScanHandlers handlers{
+      .visit = [&](const ScanEntry& found) { return ahead.visit(found); },
+      .miss = [&](const Missed& missed) { return ahead.miss(missed); },
+  };
+  if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
+  return ahead.finish();
+}
+
+Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
   ++work_.entries;
   if (auto told = link_.progress("pack", found.path, work_.entries, work_.bytes()); !told) {
     return told;
@@ -167,7 +185,7 @@ Result<void> Backup::visit(const ScanEntry& found) {
   if (auto looked = big_files_.look_again(); !looked) return looked;
   if (auto taken = take_beside_before(&found.path); !taken) return taken;
   auto beside = beside_.extract(found.path);
-  if (beside.empty()) return take(found, BorrowedFd());
+  if (beside.empty()) return take(found, BorrowedFd(), read);
   const auto& [member, lost] = beside.mapped();
   if (member.copy.is_open() && !lost) return take(member.found, member.copy.borrow());
   if (!S_ISREG(found.mode)) return take(found, BorrowedFd());  // it belongs to no database
@@ -178,7 +196,7 @@ Result<void> Backup::visit(const ScanEntry& found) {
 }
 
 // Takes an entry, as its `copy` has it if there is one.
-Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy) {
+Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* read) {
   auto old = last_row(found.path);
   if (!old) return failure(old.error());
   if (is_too_long(found)) {
@@ -202,7 +220,7 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy) {
   auto held = holds(found, *old, copy);
   if (!held) return failure(held.error());
   if (const auto& last = *old; *held && last) return keep_last(found, *last);
-  return S_ISREG(found.mode) ? add_file(found, *old, copy) : add_plain(found, *old);
+  return S_ISREG(found.mode) ? add_file(found, *old, copy, read) : add_plain(found, *old);
 }
 
 // Takes a database, and remembers what is beside it until the walk comes by.
@@ -347,11 +365,11 @@ Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>
 }
 
 Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>& old,
-                              BorrowedFd copy) {
+                              BorrowedFd copy, ReadFile* read) {
   bool is_big = found.size > settings_.packing_limit;
   Result<Handling> handling;
   if (!is_big) {
-    handling = small_files_.pack(found, copy);
+    handling = read != nullptr ? small_files_.pack(found, *read) : small_files_.pack(found, copy);
     is_big = handling && handling->grew;
   }
   if (is_big) handling = big_files_.add(found, old, copy);

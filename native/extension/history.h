@@ -30,6 +30,9 @@ class History {
   // Why nothing can be left out; "" where there is a manifest to compare with.
   [[nodiscard]] const std::string& why_full() const { return why_full_; }
 
+  // There is no manifest to compare with.
+  [[nodiscard]] bool is_first() const { return !join_; }
+
   // When the walk began: call it before.
   [[nodiscard]] Timestamp scan_start() const { return scan_start_; }
 

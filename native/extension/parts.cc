@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,13 @@ Result<Parts::Packed> Parts::add_file(const Entry& entry, BorrowedFd content) {
   auto hash = (*writer)->add_file(entry, content);
   if (!hash) return failure(hash.error());
   return Packed{name(), std::move(*hash)};
+}
+
+Result<std::string> Parts::add_file(const Entry& entry, std::span<const uint8_t> content) {
+  auto writer = open();
+  if (!writer) return failure(writer.error());
+  if (auto added = (*writer)->add_file(entry, content); !added) return failure(added.error());
+  return name();
 }
 
 Result<void> Parts::take_back() { return writer_ ? writer_->take_back() : Result<void>{}; }

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ class Parts {
   };
   // Adds a file. Errors as of TarWriter::add_file().
   [[nodiscard]] Result<Packed> add_file(const Entry& entry, BorrowedFd content);
+
+  // The same with a content that was read, which the hash is of.
+  [[nodiscard]] Result<std::string> add_file(const Entry& entry, std::span<const uint8_t> content);
 
   // Takes the file added last out of its part again.
   [[nodiscard]] Result<void> take_back();

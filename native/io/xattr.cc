@@ -27,11 +27,13 @@ constexpr size_t kMaxList = 65536;   // the kernel's own limit
 // O_PATH, by its name below /proc, which leads to that very entry.
 class Target {
  public:
-  explicit Target(BorrowedFd file) : file_(file) {
-    const int flags = ::fcntl(file.get(), F_GETFL);
-    if (flags < 0 || (flags & O_PATH) == 0) return;
-    by_ = By::kSelf;
-    path_ = "/proc/self/fd/" + std::to_string(file.get());
+  explicit Target(BorrowedFd file) : file_(file) {}
+  // The same for one that was opened with O_PATH.
+  static Target of_path(BorrowedFd file) {
+    Target target(file);
+    target.by_ = By::kSelf;
+    target.path_ = "/proc/self/fd/" + std::to_string(file.get());
+    return target;
   }
   Target(BorrowedFd parent, const std::string& name)
       : by_(By::kName), path_("/proc/self/fd/" + std::to_string(parent.get()) + "/" + name) {}
@@ -129,6 +131,13 @@ Result<void> write(const Target& target, const Xattrs& wanted) {
   return {};
 }
 
+// Whether the error is that of a call for files, of one that was opened with O_PATH.
+bool needs_path(BorrowedFd file, const Error& error) {
+  if (error.sys_errno != EBADF) return false;
+  const int flags = ::fcntl(file.get(), F_GETFL);
+  return flags >= 0 && (flags & O_PATH) != 0;
+}
+
 }  // namespace
 
 bool are_xattrs(const Xattrs& xattrs) {
@@ -161,14 +170,20 @@ Result<Xattrs> read_xattrs(BorrowedFd parent, const std::string& name) {
   return read(Target(parent, name));
 }
 
-Result<Xattrs> read_xattrs(BorrowedFd file) { return read(Target(file)); }
+Result<Xattrs> read_xattrs(BorrowedFd file) {
+  auto xattrs = read(Target(file));
+  if (xattrs || !needs_path(file, xattrs.error())) return xattrs;
+  return read(Target::of_path(file));
+}
 
 Result<void> write_xattrs(BorrowedFd parent, const std::string& name, const Xattrs& xattrs) {
   return write(Target(parent, name), xattrs);
 }
 
 Result<void> write_xattrs(BorrowedFd file, const Xattrs& xattrs) {
-  return write(Target(file), xattrs);
+  auto written = write(Target(file), xattrs);
+  if (written || !needs_path(file, written.error())) return written;
+  return write(Target::of_path(file), xattrs);
 }
 
 }  // namespace backupkit

@@ -1,0 +1,113 @@
+// Reads small files on other threads, while the backup is still at the entries before them.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "backupkit/error.h"
+#include "backupkit/unique_fd.h"
+#include "native/base/hash.h"
+#include "native/extension/settings.h"
+#include "native/manifest/scan.h"
+
+namespace backupkit {
+
+// A file as it was at one time: it did not change from the look at it until it was read.
+struct ReadFile {
+  ScanEntry found;                   // with its attributes; it has no holes
+  std::unique_ptr<uint8_t[]> bytes;  // NOLINT(modernize-avoid-c-arrays): never initialised
+  std::string hash;                  // empty where none was wanted
+
+  [[nodiscard]] std::span<const uint8_t> content() const { return {bytes.get(), found.size}; }
+};
+
+// Stands between the walk and the backup: hands the entries on in the order in which they came,
+// some hundreds behind, with those files that were read meanwhile. What could not be read so,
+// changed, has holes or other names, or is too large is handed on as it came, for the backup to
+// deal with. A walk of few entries never starts a thread. Called by one thread.
+class ReadAhead {
+ public:
+  struct Handlers {
+    // `read` is null where the file was not read.
+    std::function<Result<void>(const ScanEntry& found, ReadFile* read)> visit;
+    std::function<Result<void>(const Missed&)> miss;
+  };
+
+  struct Options {
+    uint64_t limit = 0;  // files of more bytes are not read
+    Labels labels{};
+    bool hashes = false;  // what was read
+    size_t threads = 0;   // 0: nothing is read
+  };
+
+  ReadAhead(const Options& options, Handlers handlers);
+  ~ReadAhead();
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  // As many threads as help the one that calls.
+  [[nodiscard]] static size_t usual_threads();
+
+  // From the walk. Error: of a handler.
+  [[nodiscard]] Result<void> visit(const ScanEntry& found);
+  [[nodiscard]] Result<void> miss(const Missed& missed);
+  // Hands on what is left. Nothing may come afterwards.
+  [[nodiscard]] Result<void> finish();
+
+ private:
+  enum class State : uint8_t { kSkipped, kWaiting, kTaken, kDone };
+
+  // A directory whose entries are waiting; the walk closes its own.
+  struct Directory {
+    std::string path;
+    UniqueFd fd;
+    uint64_t number = 0;
+  };
+
+  struct Item {
+    std::variant<ScanEntry, Missed> entry;
+    std::shared_ptr<Directory> directory{};
+    Timestamp looked{};  // when the walk looked at it
+    State state = State::kSkipped;
+    std::unique_ptr<ReadFile> read{};
+  };
+
+  [[nodiscard]] Result<bool> hold_directory(const ScanEntry& found);
+  [[nodiscard]] bool may_read(const ScanEntry& found) const;
+  [[nodiscard]] Result<void> push(Item item);
+  [[nodiscard]] bool is_full() const;
+  [[nodiscard]] Item take_first();
+  [[nodiscard]] Result<void> hand_on();
+  void start_threads();
+  void work();
+  [[nodiscard]] Item* take_waiting();
+  void read_taken(Item& item, Hasher& hasher);
+  [[nodiscard]] std::unique_ptr<ReadFile> read(const ScanEntry& found, Timestamp looked,
+                                               Hasher& hasher) const;
+
+  Options options_;
+  Handlers handlers_;
+  std::shared_ptr<Directory> directory_;
+  Hasher hasher_;       // of the calling thread
+  uint64_t bytes_ = 0;  // of the files in the window that are to be read
+  uint64_t pushed_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Item> window_;  // references to its items stay valid while others come and go
+  size_t next_ = 0;          // of the window, the first that may be waiting
+  bool is_ended_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace backupkit
