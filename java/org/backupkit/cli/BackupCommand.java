@@ -69,12 +69,12 @@ final class BackupCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     BackupOptions options = options();
     SnapshotStore target = SnapshotStore.open(Objects.requireNonNull(store));
-    int leftOut = 0;
+    int problems = 0;
     try (BackupService service = connection.open()) {
       List<String> names = bundles;
       if (names == null) {
         CapabilityFile capabilities = CapabilityFile.ask(service);
-        leftOut = capabilities.warn();
+        problems = capabilities.warn();
         names = capabilities.allowed();
         if (names.isEmpty()) {
           throw new IOException(
@@ -87,7 +87,7 @@ final class BackupCommand implements Callable<Integer> {
               ? target.backupFull(service, names, options, output)
               : target.backup(service, names, options, output);
       int code = output.summary("Backed up", report.bundles(), report.elapsed());
-      return code == 0 && leftOut > 0 ? Main.PARTIAL : code;
+      return code == 0 && problems > 0 ? Main.PARTIAL : code;
     }
   }
 

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.backupkit.BackupService;
 import org.backupkit.FileData;
 import org.backupkit.internal.Await;
@@ -30,14 +32,20 @@ record CapabilityFile(JsonNode content) {
     return names;
   }
 
-  /** Tells of each bundle file that the service could not read; gives their number. */
+  /** Tells what the service could not read of which bundle; gives the number of these. */
   int warn() {
+    Set<String> listed = new HashSet<>();
+    content.path("bundleInfos").forEach(bundle -> listed.add(bundle.path("name").asText()));
     JsonNode problems = content.path("problems");
     for (JsonNode problem : problems) {
+      String bundle = problem.path("bundle").asText();
+      String leftOut = listed.contains(bundle) ? "" : " is left out";
       System.err.println(
           "backupkit: warning: \""
-              + problem.path("file").asText()
-              + "\" is left out: "
+              + bundle
+              + "\""
+              + leftOut
+              + ": "
               + problem.path("error").asText());
     }
     return problems.size();

@@ -59,11 +59,11 @@ final class SizeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (BackupService service = connection.open()) {
-      int leftOut = 0;
+      int problems = 0;
       List<String> names = bundles;
       if (names == null) {
         CapabilityFile capabilities = CapabilityFile.ask(service);
-        leftOut = capabilities.warn();
+        problems = capabilities.warn();
         names = capabilities.allowed();
       }
       Set<String> missing = new LinkedHashSet<>(names);
@@ -84,7 +84,7 @@ final class SizeCommand implements Callable<Integer> {
       if (!missing.isEmpty()) {
         return Main.FAILED;
       }
-      return leftOut > 0 ? Main.PARTIAL : 0;
+      return problems > 0 ? Main.PARTIAL : 0;
     }
   }
 

@@ -80,8 +80,17 @@ class ServiceCommandsTest {
     Files.writeString(broken, "{");
     CommandRun run = CommandRun.of("size", "--root", root);
     assertEquals(3, run.code(), run.errors());
-    assertTrue(run.errors().contains(broken.getFileName().toString()), run.errors());
+    assertTrue(run.errors().contains("\"com.example.broken\" is left out: "), run.errors());
     assertTrue(run.output().contains(BUNDLE), run.output());
+  }
+
+  @Test
+  void aBundleThatCannotBeCounted_isNotSaidToBeLeftOut() throws IOException {
+    Device.empty(device.addBundle("com.example.gone"));
+    Files.delete(device.sandbox("com.example.gone"));
+    CommandRun run = CommandRun.of("capabilities", "--root", root);
+    assertTrue(run.errors().contains("warning: \"com.example.gone\": "), run.errors());
+    assertFalse(run.errors().contains("left out"), run.errors());
   }
 
   @Test
