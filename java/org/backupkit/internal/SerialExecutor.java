@@ -139,7 +139,13 @@ public final class SerialExecutor {
     }
   }
 
-  private static void guarded(Runnable action) {
+  /**
+   * Does something whose failure must not stop what follows: it goes to the thread's uncaught
+   * handler.
+   *
+   * @param action what to do
+   */
+  public static void guarded(Runnable action) {
     try {
       action.run();
     } catch (Throwable e) {

@@ -20,6 +20,7 @@ import org.backupkit.GeneralCallbacks;
 import org.backupkit.IncrementalBackupData;
 import org.backupkit.IncrementalBackupSession;
 import org.backupkit.internal.Await;
+import org.backupkit.internal.SerialExecutor;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.jspecify.annotations.Nullable;
 
@@ -45,7 +46,7 @@ final class BackupRun implements GeneralCallbacks {
     this.capabilities = capabilities;
     this.starts = starts;
     this.options = options;
-    this.progress = progress;
+    this.progress = event -> SerialExecutor.guarded(() -> progress.on(event));
   }
 
   /**

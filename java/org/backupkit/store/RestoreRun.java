@@ -22,6 +22,7 @@ import org.backupkit.FileMeta;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.SessionRestore;
 import org.backupkit.internal.Await;
+import org.backupkit.internal.SerialExecutor;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.jspecify.annotations.Nullable;
 
@@ -54,7 +55,7 @@ final class RestoreRun implements GeneralCallbacks {
   RestoreRun(Map<String, Contents> snapshots, RestoreOptions options, Progress progress) {
     this.snapshots = snapshots;
     this.options = options;
-    this.progress = progress;
+    this.progress = event -> SerialExecutor.guarded(() -> progress.on(event));
     snapshots.forEach(
         (bundle, contents) -> {
           Queue<String> queue = new ArrayDeque<>(contents.names());

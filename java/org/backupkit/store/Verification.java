@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import org.backupkit.ErrorCode;
+import org.backupkit.internal.SerialExecutor;
 import org.backupkit.store.Description.Item;
 import org.backupkit.store.Manifest.Row;
 import org.backupkit.store.ProgressEvent.Kind;
@@ -34,7 +35,7 @@ final class Verification {
   /** Reads so many of a hundred files, chosen by chance; the tables always. */
   Verification(int percent, Progress progress) {
     this.percent = percent;
-    this.progress = progress;
+    this.progress = event -> SerialExecutor.guarded(() -> progress.on(event));
   }
 
   VerifyReport report() {

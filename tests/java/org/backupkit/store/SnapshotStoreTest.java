@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
@@ -122,6 +123,30 @@ class SnapshotStoreTest {
     assertEquals(Kind.END, kinds.get(kinds.size() - 1));
     assertEquals(report.bundles().get(0).files(), kinds.stream().filter(Kind.FILE::equals).count());
     assertTrue(report.bundles().get(0).bytes() >= BIG, report.toString());
+  }
+
+  @Test
+  void aListenerThatThrows_stopsNothing() throws IOException {
+    Path note = root.resolve("data/notes/shopping.txt");
+    String text = Files.readString(note);
+    SnapshotStore store = SnapshotStore.open(directory);
+    List<Throwable> thrown = new CopyOnWriteArrayList<>();
+    Thread.UncaughtExceptionHandler usual = Thread.getDefaultUncaughtExceptionHandler();
+    Thread.setDefaultUncaughtExceptionHandler((thread, error) -> thrown.add(error));
+    Progress failing =
+        event -> {
+          throw new IllegalStateException(event.kind().toString());
+        };
+    try (BackupService service = BackupService.embedded(root)) {
+      assertTrue(store.backup(service, List.of(NOTES), failing).succeeded());
+      assertTrue(store.verify(100, failing).succeeded());
+      Files.delete(note);
+      assertTrue(store.restore(service, List.of(NOTES), failing).succeeded());
+    } finally {
+      Thread.setDefaultUncaughtExceptionHandler(usual);
+    }
+    assertEquals(text, Files.readString(note));
+    assertTrue(thrown.size() > 4, thrown.toString());
   }
 
   @Test
