@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -150,7 +151,7 @@ final class Contents {
 
   private static void checkSize(Path snapshot, Item item) throws IOException {
     Path path = snapshot.resolve(item.name());
-    if (!Files.isRegularFile(path) || Files.size(path) != item.size()) {
+    if (!Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS) || Files.size(path) != item.size()) {
       throw Description.damaged(snapshot, "\"" + path + "\" is not there or not of its size");
     }
   }

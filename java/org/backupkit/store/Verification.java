@@ -3,6 +3,7 @@ package org.backupkit.store;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -136,7 +137,8 @@ final class Verification {
       Path path = directory.resolve(item.name());
       boolean whole = false;
       try {
-        if (Files.isRegularFile(path) && Files.size(path) == item.size()) {
+        if (Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)
+            && Files.size(path) == item.size()) {
           whole = hash.isEmpty() || Hashes.of(path).equals(hash);
           hashed += hash.isEmpty() ? 0 : 1;
           bytes += hash.isEmpty() ? 0 : item.size();

@@ -129,6 +129,17 @@ class VerifyTest {
   }
 
   @Test
+  void aLinkInTheStore_isNoFileOfIt() throws IOException {
+    Snapshot first = store.snapshots().get(0);
+    Path part = part(first);
+    Path elsewhere = Files.move(part, folder.resolve("elsewhere"));
+    Files.createSymbolicLink(part, elsewhere);
+    Damage damage = store.verify(100, Progress.NONE).damage().get(0);
+    assertEquals(part.getFileName().toString(), damage.file());
+    assertThrows(BackupException.class, () -> Contents.of(first.directory()));
+  }
+
+  @Test
   void aSample_readsTheTablesAlways_andAsManyOfTheOthersAsAsked() throws IOException {
     Path part = part(store.snapshots().get(0));
     byte[] flipped = Files.readAllBytes(part);
