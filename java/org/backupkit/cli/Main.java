@@ -1,5 +1,6 @@
 package org.backupkit.cli;
 
+import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -60,10 +61,14 @@ public final class Main implements Callable<Integer> {
   static int run(String... arguments) {
     Main main = new Main();
     try {
-      return new CommandLine(main)
-          .setExecutionExceptionHandler((failure, line, parsed) -> main.report(failure))
-          .setParameterExceptionHandler((wrong, given) -> wrongUse(wrong))
-          .execute(arguments);
+      int code =
+          new CommandLine(main)
+              .setExecutionExceptionHandler((failure, line, parsed) -> main.report(failure))
+              .setParameterExceptionHandler((wrong, given) -> wrongUse(wrong))
+              .execute(arguments);
+      // A PrintStream keeps its failures to itself.
+      boolean isLost = System.out.checkError() && code == 0;
+      return isLost ? main.report(new IOException("The output could not be written")) : code;
     } catch (LinkageError failure) { // the native library is not there, or not ours
       return main.report(failure);
     }

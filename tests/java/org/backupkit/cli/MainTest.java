@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -29,6 +31,18 @@ class MainTest {
     assertEquals("text", Files.readString(note));
     assertEquals(0, run("list", "--from", store), errors);
     assertTrue(output.startsWith("notes "), output);
+  }
+
+  @Test
+  void anOutputThatCannotBeWritten_isAFailure() throws IOException {
+    String root = device().toString();
+    PrintStream usual = System.out;
+    try (PrintStream full = new PrintStream("/dev/full", StandardCharsets.UTF_8)) {
+      System.setOut(full);
+      assertEquals(1, Main.run("bundle", "list", "--root", root));
+    } finally {
+      System.setOut(usual);
+    }
   }
 
   @Test
