@@ -111,6 +111,10 @@ final class BackupRun implements GeneralCallbacks {
       return;
     }
     try {
+      if (Capabilities.entry(capabilities, bundle) == null) {
+        // It was installed just now. No restore takes a bundle without its entry.
+        throw new IOException("the service's capability file lacks it; run the backup again");
+      }
       running.put(bundle, Incoming.begin(bundle, start));
       setPace(bundle);
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));

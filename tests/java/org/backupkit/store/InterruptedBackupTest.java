@@ -140,7 +140,8 @@ class InterruptedBackupTest {
     try (BackupService service = BackupService.embedded(device.root())) {
       Map<String, Start> starts = Map.of(BUNDLE, Start.find(home, false));
       BackupRun run =
-          new BackupRun(service, Json.object(), starts, BackupOptions.defaults(), Progress.NONE);
+          new BackupRun(
+              service, Capabilities.ask(service), starts, BackupOptions.defaults(), Progress.NONE);
       run.onBundleBegin(null, BUNDLE);
       run.onFileReady(lost, null);
       run.onBundleEnd(lost, BUNDLE);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -181,6 +182,19 @@ class SnapshotStoreTest {
     assertEquals(ErrorCode.NOT_ADDED.code(), report.bundles().get(0).code());
     assertTrue(report.bundles().get(1).succeeded(), report.toString());
     assertEquals(1, store.snapshots().size());
+  }
+
+  @Test
+  void backup_ofABundleThatCouldNotBeRestored_fails() throws IOException {
+    List<ProgressEvent> events = new ArrayList<>();
+    Map<String, Start> starts = Map.of(NOTES, Start.find(directory.resolve(NOTES), false));
+    try (BackupService service = BackupService.embedded(root)) {
+      ObjectNode without = Json.object(); // a capability file that does not know it
+      new BackupRun(service, without, starts, BackupOptions.defaults(), events::add)
+          .onBundleBegin(null, NOTES);
+    }
+    assertEquals(List.of(Kind.END), events.stream().map(ProgressEvent::kind).toList());
+    assertTrue(events.get(0).text().contains("capability file"), events.toString());
   }
 
   @Test
