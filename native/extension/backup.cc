@@ -90,10 +90,12 @@ class Backup {
   Result<void> take(const ScanEntry& found, BorrowedFd copy, ReadFile* read = nullptr);
   [[nodiscard]] bool is_too_long(const ScanEntry& found) const;
   Result<std::optional<ManifestRow>> last_row(const std::string& path);
-  Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old, bool is_held);
+  Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old,
+                         const std::optional<ManifestRow>& by);
   Result<void> take_beside_before(const std::string* path);
-  Result<bool> holds(const ScanEntry& found, const std::optional<ManifestRow>& old,
-                     BorrowedFd copy);
+  Result<std::optional<ManifestRow>> held_by(const ScanEntry& found,
+                                             const std::optional<ManifestRow>& old,
+                                             BorrowedFd copy);
   Result<void> keep_last(const ScanEntry& found, const ManifestRow& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add_plain(ScanEntry found, const std::optional<ManifestRow>& old);
@@ -206,26 +208,26 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* rea
     if (first_names_.contains({found.device, found.inode})) return add_again(found, *old);
   }
   if (S_ISREG(found.mode) && !copy.is_open()) {
-    bool is_held = false;
+    std::optional<ManifestRow> by;
     const auto wants = [&](const ScanEntry& now) -> Result<bool> {
-      auto held = holds(now, *old, copy);
-      is_held = held && *held;
-      if (!held) return held;
-      return !is_held;
+      auto held = held_by(now, *old, copy);
+      if (!held) return failure(held.error());
+      by = std::move(*held);
+      return !by;
     };
     auto unit = take_sqlite_unit(found, sandbox_, settings_.labels, wants);
     if (!unit) return failure(unit.error());
-    if (auto& taken = *unit) return take_unit(std::move(*taken), *old, is_held);
+    if (auto& taken = *unit) return take_unit(std::move(*taken), *old, by);
   }
-  auto held = holds(found, *old, copy);
+  const auto held = held_by(found, *old, copy);
   if (!held) return failure(held.error());
-  if (const auto& last = *old; *held && last) return keep_last(found, *last);
+  if (const auto& by = *held) return keep_last(found, *by);
   return S_ISREG(found.mode) ? add_file(found, *old, copy, read) : add_plain(found, *old);
 }
 
 // Takes a database, and remembers what is beside it until the walk comes by.
 Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old,
-                               bool is_held) {
+                               const std::optional<ManifestRow>& by) {
   const Handling handling{.fate = unit.fate, .sys_errno = unit.sys_errno};
   const bool is_lost = unit.fate != Fate::kStored;
   for (auto& [path, member] : unit.beside) {
@@ -235,7 +237,7 @@ Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>
   }
   const auto& [found, copy] = unit.database;
   if (is_lost) return lose(found, old, handling);
-  return is_held && old ? keep_last(found, *old) : add_file(found, old, copy.borrow());
+  return by ? keep_last(found, *by) : add_file(found, old, copy.borrow());
 }
 
 // Takes what was beside a database and is gone by now: the walk does not come by.
@@ -263,11 +265,12 @@ Result<std::optional<ManifestRow>> Backup::last_row(const std::string& path) {
   return history_->match(path);
 }
 
-// True when an earlier backup holds what the entry is.
-Result<bool> Backup::holds(const ScanEntry& found, const std::optional<ManifestRow>& old,
-                           BorrowedFd copy) {
-  if (!history_) return false;
-  return history_->holds(old, found, copy, settings_.labels, hasher_);
+// The row by which an earlier backup holds what the entry is, if one does.
+Result<std::optional<ManifestRow>> Backup::held_by(const ScanEntry& found,
+                                                   const std::optional<ManifestRow>& old,
+                                                   BorrowedFd copy) {
+  if (!history_) return std::nullopt;
+  return history_->held(old, found, copy, settings_.labels, hasher_);
 }
 
 // Keeps the row of what an earlier backup holds, and nothing else.
@@ -277,6 +280,7 @@ Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
   kept.xattrs = old.xattrs;
   kept.is_incremental = false;
   ++unchanged_;
+  history_->take(found.inode);
   name_first(found, {.path = found.path, .sent = false});
   return store_row(kept);
 }

@@ -3,13 +3,18 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "native/base/syscall.h"
 #include "native/extension/attributes.h"
@@ -19,6 +24,8 @@
 
 namespace backupkit {
 namespace {
+
+constexpr size_t kMostBigFiles = 100'000;  // that are known again under another path
 
 // True for what the row of an entry says whole: nothing has to be sent when only that has changed.
 bool is_all_in_its_row(const ScanEntry& found) {
@@ -50,6 +57,31 @@ Result<bool> has_content(const ScanEntry& found, BorrowedFd copy, const std::str
   if (!holes) return false;
   auto now = hasher.hash(copy, found.size, *holes, found.path);
   return now && *now == hash;
+}
+
+// Whether an earlier backup has, by that row, what the entry is.
+Result<bool> holds(const std::optional<ManifestRow>& old, const ScanEntry& found, BorrowedFd copy,
+                   Labels labels, FileHasher& hasher) {
+  if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
+  const Change change = change_of(old, found);
+  if (change == Change::kUnchanged) return true;
+  if (change == Change::kChanged || !has_xattrs(found, copy, old->xattrs, labels)) return false;
+  switch (change) {
+    case Change::kMetadata:
+      if (is_all_in_its_row(found)) return true;
+      [[fallthrough]];
+    case Change::kRehash:
+      return S_ISREG(found.mode) ? has_content(found, copy, old->hash, hasher)
+                                 : Result<bool>(false);
+    default:
+      return false;
+  }
+}
+
+// Whether a file of the backup is a big one: its name begins with 16 digits, and a part's does not.
+bool is_of_a_big_file(std::string_view uri) {
+  const auto digits = uri.substr(0, uri.find('.'));
+  return digits.size() == 16 && digits.find_first_not_of("0123456789abcdef") == digits.npos;
 }
 
 // A link's row, with what `file` says of the inode that both are.
@@ -87,6 +119,7 @@ Result<void> History::check_old() {
   auto reader = ManifestReader::open(old_.borrow());
   if (!reader) return failure(reader.error());
   bool is_of_this = true;
+  std::vector<BigFile> big;
   for (;;) {
     auto next = (*reader)->next();
     if (!next) return failure(next.error());
@@ -95,9 +128,17 @@ Result<void> History::check_old() {
     // Nothing but an inode is known of what it was taken of; a restore leaves that one as it is.
     const bool is_top = row->path == "." && (*reader)->version() != ManifestVersion::k1;
     if (is_top) is_of_this = row->inode == top.st_ino;
+    const bool is_big = row->type == EntryType::kFile && is_of_a_big_file(row->in);
+    if (is_big && big.size() < kMostBigFiles) big.push_back({row->inode, (*reader)->row_at()});
   }
-  if (is_of_this) return {};
-  return failure(Code::kInvalidArgument, "another bundle's, or of another directory of this one");
+  if (!is_of_this) {
+    return failure(Code::kInvalidArgument, "another bundle's, or of another directory of this one");
+  }
+  std::ranges::sort(big, {}, &BigFile::inode);
+  big_files_ = std::move(big);
+  device_ = top.st_dev;
+  version_ = (*reader)->version();
+  return {};
 }
 
 Result<void> History::open_old() {
@@ -133,22 +174,42 @@ Result<void> History::keep(const std::string& path,
   return join_->take_below(path, keep_one);
 }
 
-Result<bool> History::holds(const std::optional<ManifestRow>& old, const ScanEntry& found,
-                            BorrowedFd copy, Labels labels, FileHasher& hasher) {
-  if (!old || old->in.empty() || old->type == EntryType::kHardLink) return false;
-  const Change change = change_of(old, found);
-  if (change == Change::kUnchanged) return true;
-  if (change == Change::kChanged || !has_xattrs(found, copy, old->xattrs, labels)) return false;
-  switch (change) {
-    case Change::kMetadata:
-      if (is_all_in_its_row(found)) return true;
-      [[fallthrough]];
-    case Change::kRehash:
-      return S_ISREG(found.mode) ? has_content(found, copy, old->hash, hasher)
-                                 : Result<bool>(false);
-    default:
-      return false;
+Result<std::optional<ManifestRow>> History::held(const std::optional<ManifestRow>& old,
+                                                 const ScanEntry& found, BorrowedFd copy,
+                                                 Labels labels, FileHasher& hasher) {
+  // One file of the backup is not two entries, which may have one inode on two devices.
+  const auto big_files = big_files_of(found.inode);
+  if (std::ranges::any_of(big_files, &BigFile::is_taken)) return std::nullopt;
+  auto as_it_was = holds(old, found, copy, labels, hasher);
+  if (!as_it_was) return failure(as_it_was.error());
+  if (*as_it_was) return old;
+  if (!S_ISREG(found.mode) || found.device != device_) return std::nullopt;
+  return moved(found, copy, labels, hasher);
+}
+
+void History::take(uint64_t inode) {
+  for (BigFile& file : big_files_of(inode)) file.is_taken = true;
+}
+
+// The row of the file that had another path and is `found` now.
+Result<std::optional<ManifestRow>> History::moved(const ScanEntry& found, BorrowedFd copy,
+                                                  Labels labels, FileHasher& hasher) {
+  for (const BigFile& file : big_files_of(found.inode)) {
+    auto row = row_at(old_.borrow(), file.row_at, version_);
+    if (!row) return failure(row.error());
+    const bool may_be = row->path != found.path && row->size == found.size &&
+                        has_xattrs(found, copy, row->xattrs, labels);
+    if (!may_be) continue;
+    auto is_it = has_content(found, copy, row->hash, hasher);
+    if (!is_it) return failure(is_it.error());
+    if (*is_it) return std::optional(std::move(*row));
   }
+  return std::nullopt;
+}
+
+std::span<History::BigFile> History::big_files_of(uint64_t inode) {
+  const auto found = std::ranges::equal_range(big_files_, inode, {}, &BigFile::inode);
+  return {found.begin(), found.end()};
 }
 
 Result<UniqueFd> History::finish(const Corrections& corrections) {

@@ -1,11 +1,14 @@
 // What an incremental backup knows of the last one, and what it leaves for the next.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
@@ -39,12 +42,16 @@ class History {
   // The row that `path` had in the last backup.
   [[nodiscard]] Result<std::optional<ManifestRow>> match(const std::string& path);
 
-  // True when an earlier backup has what `found` is: then its row alone is kept. `old` is what
-  // match() gave for it. Reads the extended attributes of what has changed, and the file, or its
-  // `copy` if there is one, where only the content can tell.
-  [[nodiscard]] static Result<bool> holds(const std::optional<ManifestRow>& old,
-                                          const ScanEntry& found, BorrowedFd copy, Labels labels,
-                                          FileHasher& hasher);
+  // The row by which an earlier backup holds what `found` is, if one does: then the row alone is
+  // kept. It is `old`, which match() gave for the entry, or that of a big file which had another
+  // path. Reads the extended attributes of what has changed, and the file, or its `copy` if there
+  // is one, where only the content can tell.
+  [[nodiscard]] Result<std::optional<ManifestRow>> held(const std::optional<ManifestRow>& old,
+                                                        const ScanEntry& found, BorrowedFd copy,
+                                                        Labels labels, FileHasher& hasher);
+
+  // The entry of that inode is kept by the row that held() gave.
+  void take(uint64_t inode);
 
   // Keeps the rows that `path` and what is below it had in the last backup, but those that `keeps`
   // denies. Instead of match(), where the walk could not look at the entry.
@@ -61,10 +68,20 @@ class History {
   [[nodiscard]] Result<UniqueFd> finish(const Corrections& corrections);
 
  private:
+  // A big file of the last backup.
+  struct BigFile {
+    uint64_t inode = 0;
+    uint64_t row_at = 0;    // where its row's line begins in the old manifest
+    bool is_taken = false;  // an entry of this one is that file
+  };
+
   History(BorrowedFd sandbox, UniqueFd old, UniqueFd file)
       : sandbox_(sandbox), old_(std::move(old)), file_(std::move(file)), writer_(file_.borrow()) {}
 
   [[nodiscard]] Result<void> check_old();
+  [[nodiscard]] std::span<BigFile> big_files_of(uint64_t inode);
+  [[nodiscard]] Result<std::optional<ManifestRow>> moved(const ScanEntry& found, BorrowedFd copy,
+                                                         Labels labels, FileHasher& hasher);
   [[nodiscard]] Result<void> open_old();
   [[nodiscard]] Result<void> correct(BorrowedFd into, const Corrections& corrections);
 
@@ -73,6 +90,9 @@ class History {
   UniqueFd file_;
   ManifestWriter writer_;
   std::optional<MergeJoin> join_;
+  std::vector<BigFile> big_files_;  // by inode
+  uint64_t device_ = 0;             // of the sandbox
+  ManifestVersion version_{};       // of the old manifest
   std::string why_full_;
   Timestamp scan_start_;
 };

@@ -51,7 +51,7 @@ class Restore {
   Result<void> put_all();
   Result<void> unpack_part(const IndexItem& item);
   Result<void> spare_room(const IndexItem& part);
-  Result<void> place_big(const IndexItem& item);
+  Result<void> place_big(const IndexItem& item, const std::string& path);
   Result<void> settle_rows();
   Result<void> commit();
   Result<void> hand_over();
@@ -129,9 +129,13 @@ Result<void> Restore::put_all() {
     if (auto unpacked = unpack_part(item); !unpacked) return unpacked;
   }
   for (const auto& item : intake_.index()) {
-    if (!item.is_big_file || !intake_.selection().takes(item.file_name, item.path)) continue;
-    auto placed = place_big(item);
-    if (!placed) return placed;
+    if (!item.is_big_file) continue;
+    const std::string* place = intake_.selection().place_of(item.file_name);
+    if (place == nullptr && intake_.selection().takes(item.file_name, item.path)) {
+      place = &item.path;
+    }
+    if (place == nullptr) continue;
+    if (auto placed = place_big(item, *place); !placed) return placed;
     bytes_linked_ += item.size;
   }
   return stage_.put_links();
@@ -225,9 +229,9 @@ Result<void> Restore::spare_room(const IndexItem& part) {
   return intake_.drop(part.file_name);
 }
 
-Result<void> Restore::place_big(const IndexItem& item) {
+Result<void> Restore::place_big(const IndexItem& item, const std::string& path) {
   Entry entry;
-  entry.path = item.path;
+  entry.path = path;
   entry.type = EntryType::kFile;
   entry.mode = item.mode & 07777U;
   entry.uid = item.uid;
@@ -238,11 +242,11 @@ Result<void> Restore::place_big(const IndexItem& item) {
   entry.holes = item.holes;
   if (auto put = stage_.put_file(entry, intake_.content_of(item.file_name)); !put) return put;
   for (const auto& name : item.links) {
-    if (!intake_.selection().takes(item.file_name, name)) continue;
+    if (name == path || !intake_.selection().takes(item.file_name, name)) continue;
     Entry link = entry;
     link.path = name;
     link.type = EntryType::kHardLink;
-    link.link_target = item.path;
+    link.link_target = path;
     if (auto put = stage_.put_link(link); !put) return put;
   }
   return {};

@@ -68,18 +68,27 @@ Result<void> Selection::read_complete(BorrowedFd manifest) {
     if (!next) return failure(damaged(name, next.error()));
     const auto& row = *next;
     if (!row) break;
-    const auto& path = row->path;
     if (row->in.empty()) {
       return failure(Code::kUnpackFailed,
-                     "the manifest does not say which file holds '" + path + "'");
+                     "the manifest does not say which file holds '" + row->path + "'");
     }
-    needed_.emplace(row->in, path);
-    listed[row->in].push_back(hash_of(path));
+    listed[row->in].push_back(hash_of(row->path));
+    need(*row);
   }
   for (auto& [uri, hashes] : listed) std::ranges::sort(hashes);
   listed_ = std::move(listed);
   complete_ = true;
   return {};
+}
+
+void Selection::need(const ManifestRow& row) {
+  needed_.emplace(row.in, row.path);
+  if (row.type == EntryType::kFile) places_.emplace(row.in, row.path);
+}
+
+const std::string* Selection::place_of(const std::string& uri) const {
+  const auto found = places_.find(uri);
+  return found == places_.end() ? nullptr : &found->second;
 }
 
 bool Selection::takes(const std::string& uri, std::string_view path) const {

@@ -9,6 +9,7 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/manifest/manifest.h"
 
 namespace backupkit {
 
@@ -29,14 +30,21 @@ class Selection {
   // The files that the complete manifest needs, with the first path in each.
   [[nodiscard]] const std::map<std::string, std::string>& needed() const { return needed_; }
 
+  // The path that the complete manifest gives the big file `uri`, which may be another one than
+  // when it was stored; none: it does not say.
+  [[nodiscard]] const std::string* place_of(const std::string& uri) const;
+
   // `path` as an archive has it: a directory's may end with a slash.
   [[nodiscard]] bool takes(const std::string& uri, std::string_view path) const;
 
  private:
+  void need(const ManifestRow& row);
+
   using Hashes = std::vector<uint64_t>;  // of paths, sorted
 
   std::map<std::string, Hashes> listed_;  // by file
   std::map<std::string, std::string> needed_;
+  std::map<std::string, std::string> places_;  // of the first file in each
   bool complete_ = false;
 };
 

@@ -30,7 +30,7 @@ namespace backupkit {
 inline constexpr size_t kMaxIndexItems = 1'000'000;
 
 // One file of the backup. The `path` of a part is the part's own name, that of a big file its
-// place in the sandbox.
+// place in the sandbox when it was stored; a later manifest that has it may say another one.
 struct IndexItem {
   std::string file_name;
   std::string path;

@@ -17,8 +17,8 @@ constexpr size_t kBuffer = size_t{256} << 10U;
 
 }  // namespace
 
-LineReader::LineReader(BorrowedFd in, size_t most)
-    : in_(in), most_(most), buffer_(std::max(kBuffer, 2 * most)) {}
+LineReader::LineReader(BorrowedFd in, size_t most, uint64_t offset)
+    : in_(in), most_(most), offset_(offset), buffer_(std::max(kBuffer, 2 * most)) {}
 
 Result<std::string_view> LineReader::next() {
   for (size_t searched = 0;;) {

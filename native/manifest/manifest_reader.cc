@@ -131,6 +131,7 @@ Result<std::string_view> ManifestReader::next_line() {
   if (!line) {
     return failure(line.error().in("line " + std::to_string(line_number_) + " of a manifest"));
   }
+  line_at_ = std::exchange(next_line_at_, next_line_at_ + line->size());
   return line;
 }
 
@@ -142,6 +143,13 @@ void ManifestReader::hash(std::string_view line) {
 std::unexpected<Error> ManifestReader::refuse(std::string_view why) const {
   return failure(Code::kInvalidArgument,
                  "line " + std::to_string(line_number_) + " of a manifest: " + std::string(why));
+}
+
+Result<ManifestRow> row_at(BorrowedFd in, uint64_t at, ManifestVersion version) {
+  LineReader lines(in, kMaxManifestLine, at);
+  auto line = lines.next();
+  if (!line) return failure(line.error());
+  return read_row(without_line_end(*line, version), version);
 }
 
 Result<ManifestSummary> check_manifest(BorrowedFd in) {

@@ -31,6 +31,8 @@ class ManifestReader {
   [[nodiscard]] ManifestVersion version() const { return version_; }
   // How many next() has given.
   [[nodiscard]] uint64_t rows() const { return rows_; }
+  // Where the line of the one that it gave last begins.
+  [[nodiscard]] uint64_t row_at() const { return line_at_; }
 
  private:
   explicit ManifestReader(BorrowedFd in) : lines_(in, kMaxManifestLine) {}
@@ -45,6 +47,8 @@ class ManifestReader {
 
   LineReader lines_;
   uint64_t line_number_ = 0;
+  uint64_t line_at_ = 0;
+  uint64_t next_line_at_ = 0;
   ManifestVersion version_ = ManifestVersion::k2;
   Hasher hasher_;
   std::string last_path_;
@@ -57,6 +61,9 @@ struct ManifestSummary {
   ManifestVersion version = ManifestVersion::k2;
   uint64_t rows = 0;
 };
+
+// The row whose line begins at `at`, in a manifest that was read before.
+[[nodiscard]] Result<ManifestRow> row_at(BorrowedFd in, uint64_t at, ManifestVersion version);
 
 // Reads a whole manifest once and gives what it is; the errors are those of ManifestReader. Version
 // 1 has no end and no order, so a cut between two of its rows is not seen.

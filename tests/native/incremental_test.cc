@@ -117,6 +117,20 @@ TEST_F(Incremental, a_row_says_the_attributes_that_were_stored) {
   EXPECT_EQ(rows().at("big").xattrs, digest);
 }
 
+TEST_F(Incremental, of_many_that_are_read_ahead_each_row_says_its_own_attributes) {
+  for (int i = 0; i < 200; ++i) {
+    const std::string path = "d/" + std::to_string(i);
+    std::ofstream(dir_ / path) << i;
+    set(path, "user.number", std::to_string(i));
+  }
+  back_up();
+  const auto all = rows();
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(all.at("d/" + std::to_string(i)).xattrs,
+              digest_of({{"user.number", std::to_string(i)}}));
+  }
+}
+
 TEST_F(Incremental, the_last_attribute_that_went_is_a_change) {
   back_up();
   for (const std::string& path : with_attributes_) remove(path, "user.one");
@@ -214,6 +228,75 @@ TEST_F(Incremental, a_label_counts_where_it_is_kept) {
   back_up();
   ASSERT_TRUE(label("three"));
   EXPECT_EQ(back_up(), Names());
+}
+
+TEST_F(Incremental, a_big_file_that_was_moved_carries_no_content) {
+  back_up();
+  const auto before = rows().at("big");
+  fs::create_directory(dir_ / "a");
+  fs::rename(dir_ / "big", dir_ / "a/moved");
+  set_mode("a/moved", 0700);
+  fs::rename(dir_ / "d/file", dir_ / "d/small");
+  EXPECT_EQ(back_up(), (Names{"a", "d/small"}));
+  EXPECT_EQ(rows().at("a/moved").in, before.in);
+  EXPECT_EQ(rows().at("a/moved").xattrs, before.xattrs);
+  EXPECT_EQ(rows().at("a/moved").mode & 07777U, 0700U);
+  EXPECT_EQ(back_up(), Names());
+  std::ofstream(dir_ / "big") << std::string(6000, 'y');  // its old path is another one's
+  fs::rename(dir_ / "a/moved", dir_ / "z");
+  EXPECT_EQ(back_up(), Names{"big"});
+  EXPECT_EQ(rows().at("z").in, before.in);
+}
+
+TEST_F(Incremental, a_moved_big_file_that_is_another_one_too_is_sent) {
+  back_up();
+  fs::rename(dir_ / "big", dir_ / "moved");
+  const auto time = fs::last_write_time(dir_ / "moved");
+  std::fstream(dir_ / "moved") << "y";
+  fs::last_write_time(dir_ / "moved", time);
+  EXPECT_EQ(back_up(), Names{"moved"});
+  fs::rename(dir_ / "moved", dir_ / "again");
+  remove("again", "user.one");
+  EXPECT_EQ(back_up(), Names{"again"});
+  fs::rename(dir_ / "again", dir_ / "longer");
+  std::ofstream(dir_ / "longer", std::ios::app) << "z";
+  EXPECT_EQ(back_up(), Names{"longer"});
+  fs::copy_file(dir_ / "longer", dir_ / "other");
+  EXPECT_EQ(back_up(), Names{"other"}) << "a copy is another inode";
+}
+
+TEST_F(Incremental, big_files_that_change_places_are_known_again) {
+  std::ofstream(dir_ / "other") << std::string(5000, 'y');
+  back_up();
+  const auto before = rows();
+  fs::rename(dir_ / "big", dir_ / "tmp");
+  fs::rename(dir_ / "other", dir_ / "big");
+  fs::rename(dir_ / "tmp", dir_ / "other");
+  EXPECT_EQ(back_up(), Names());
+  EXPECT_EQ(rows().at("big").in, before.at("other").in);
+  EXPECT_EQ(rows().at("other").in, before.at("big").in);
+}
+
+TEST_F(Incremental, another_name_of_a_big_file_is_the_first_when_that_has_gone) {
+  fs::create_hard_link(dir_ / "big", dir_ / "z");
+  back_up();
+  const auto before = rows();
+  EXPECT_EQ(before.at("z").type, EntryType::kHardLink);
+  fs::remove(dir_ / "big");
+  EXPECT_EQ(back_up(), Names());
+  EXPECT_EQ(rows().at("z").type, EntryType::kFile);
+  EXPECT_EQ(rows().at("z").in, before.at("big").in);
+  fs::create_hard_link(dir_ / "z", dir_ / "a");
+  EXPECT_EQ(back_up(), Names{"z"}) << "as a link in a part";
+  EXPECT_EQ(rows().at("a").in, before.at("big").in);
+}
+
+TEST_F(Incremental, without_a_hash_a_moved_big_file_is_sent) {
+  plan_.settings["options"]["integrity"] = "none";
+  back_up();
+  EXPECT_EQ(rows().at("big").hash, "");
+  fs::rename(dir_ / "big", dir_ / "moved");
+  EXPECT_EQ(back_up(), Names{"moved"});
 }
 
 }  // namespace

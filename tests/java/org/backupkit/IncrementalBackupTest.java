@@ -169,6 +169,29 @@ class IncrementalBackupTest {
   }
 
   @Test
+  void aBigFileThatWasMoved_carriesNoContent_andComesBackWhereItIsNow() throws Exception {
+    Path alone = Files.write(sandbox.resolve("alone.bin"), Device.bytes(BIG + 2));
+    runs.backUp();
+    copyAside(0);
+    Files.createDirectory(sandbox.resolve("albums"));
+    Files.move(alone, sandbox.resolve("albums/1.bin"));
+    Files.move(sandbox.resolve("big.bin"), sandbox.resolve("zbig.bin")); // behind its other name
+    assertEquals(1, runs.backUp().sent().size(), "a part with the directory and the link");
+    copyAside(1);
+    assertEquals(runs.rows(0).get("alone.bin")[14], runs.rows(1).get("albums/1.bin")[14]);
+    assertEquals(runs.rows(0).get("big.bin")[14], runs.rows(1).get("samebig")[14]);
+    Files.write(sandbox.resolve("big.bin"), Device.bytes(BIG + 3));
+    Files.move(sandbox.resolve("albums/1.bin"), alone);
+    assertEquals(1, runs.backUp().sent().size(), "what is new at an old path");
+    copyAside(2);
+    for (int run : new int[] {1, 2, 0}) {
+      Device.empty(sandbox);
+      runs.restore(run);
+      assertEquals("", differences(aside(run)), "run " + run);
+    }
+  }
+
+  @Test
   void whatWasDeletedLeavesTheManifestAndDoesNotComeBack() throws Exception {
     runs.backUp();
     Files.delete(sandbox.resolve("letters/b;%.txt"));
