@@ -190,6 +190,12 @@ Result<void> Link::done(const std::optional<Error>& error) {
   return send(FrameBuilder(FrameType::kDone).error(error).build());
 }
 
+Result<void> Link::done_and_heard() {
+  if (auto told = done(std::nullopt); !told) return told;
+  untaken_.try_emplace(kDoneSequence);
+  return await_taken();
+}
+
 Result<void> Link::progress(std::string_view phase, std::string_view path, uint64_t entries,
                             uint64_t bytes) {
   const auto now = Clock::now();

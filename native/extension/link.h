@@ -58,6 +58,9 @@ class Link {
   // Waits until every file was taken, and says the result.
   [[nodiscard]] Result<void> done(const std::optional<Error>& error);
 
+  // The same, and waits until the service has heard it.
+  [[nodiscard]] Result<void> done_and_heard();
+
   // Says that the work goes on, at `path`: to the service at once where the phase is a new one and
   // ten times a second, to the client every second.
   [[nodiscard]] Result<void> progress(std::string_view phase, std::string_view path,

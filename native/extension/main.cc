@@ -172,7 +172,7 @@ int extension_main(int argc, char** argv) {
   if (!served && served.error().code == Code::kClosed) return 0;
   std::optional<Error> error;
   if (!served) error = served.error();
-  auto told = link.done(error);
+  auto told = standing ? link.done_and_heard() : link.done(error);
   // A service that has heard nothing has the restore undone. When it has gone, nobody is left to
   // tell, and the new data stand all the same.
   const bool stands = told || told.error().code == Code::kClosed;

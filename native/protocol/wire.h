@@ -53,7 +53,8 @@
 // Files: a backup's extension may have as many files under way as its window says; a restore's
 // sends one for each Handle. The sender of a file keeps its descriptors until the file was settled
 // as taken. A receiver whose table of descriptors was full settles it as refused, and gets it
-// again.
+// again. A restore's Done without an error is settled as taken, too, as sequence 0: until then the
+// extension keeps the way back.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +71,7 @@
 namespace backupkit {
 
 constexpr uint32_t kWireVersion = 2;
+constexpr uint64_t kDoneSequence = 0;          // files begin with 1
 constexpr uint32_t kMaxWindow = 64;            // files under way per client
 constexpr size_t kMaxNameText = 512;           // bundle names and uris
 constexpr size_t kMaxText = size_t{32} << 10;  // any other text in a frame

@@ -133,6 +133,9 @@ bool Job::take_frame(Frame& frame) {
     case FrameType::kDone:
       done_ = true;
       error_ = read_error(reader);
+      if (context_.kind == SessionKind::kRestore && !error_) {
+        settle_extension(kDoneSequence, Outcome::kTaken);
+      }
       return reader.done();
     default:
       return false;
