@@ -1,8 +1,9 @@
-// drive backup|restore|resume BACKUPD ROOT FILES: backs up the bundle "app" of a device root into a
-// folder, or restores it from there, as a program of the interface does; resume goes on with what
-// an interrupted one has left. Prints the code that the bundle ends with, and leaves its reports
-// and the number of bytes that were copied in FILES.report. Exit code 0: it ended well, 1: with an
-// error, 3: the service has gone.
+// drive backup|restore|resume BACKUPD ROOT FILES...: backs up the bundle "app" of a device root
+// into a folder, or restores it from there, as a program of the interface does; resume goes on with
+// what an interrupted one has left. With more folders again for each of them, through the same
+// service. Prints the code that the bundle ends with, and leaves its reports and the number of
+// bytes that were copied in FILES.report. Exit code 0: it ended well, 1: with an error, 3: the
+// service has gone, 4: it ended well the last time, but not before.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -29,18 +31,24 @@ namespace fs = std::filesystem;
 
 constexpr const char* kBundle = "app";
 constexpr const char* kCapabilities = "capabilities.json";
+constexpr int kIll = 1;
 constexpr int kGone = 3;
+constexpr int kEarlierIll = 4;
 
+// One session.
 class Drive {
  public:
-  Drive(std::unique_ptr<Client> client, fs::path files, bool restores, bool resumes)
-      : client_(std::move(client)),
+  Drive(Client& client, uint32_t& request, fs::path files, std::string_view what)
+      : client_(client),
+        request_(request),
         files_(std::move(files)),
-        restores_(restores),
-        resumes_(resumes),
+        restores_(what == "restore" || what == "resume"),
+        resumes_(what == "resume"),
         report_(files_.string() + ".report") {}
 
   int run() {
+    const bool is_first = request_ == 0;
+    if (!is_first && !(client_.release(++request_) && await_reply())) return kGone;
     if (!restores_ && !save_capabilities()) return kGone;
     if (!begin()) return kGone;
     while (!end_) {
@@ -48,12 +56,12 @@ class Drive {
     }
     report_ << copied_ << " bytes copied\n";
     std::printf("%d %s\n", end_->first, end_->second.c_str());
-    return end_->first == 0 ? 0 : 1;
+    return end_->first == 0 ? 0 : kIll;
   }
 
  private:
   bool save_capabilities() {
-    if (!client_->capabilities(++request_, {})) return false;
+    if (!client_.capabilities(++request_, {})) return false;
     while (!capabilities_.is_open()) {
       if (!receive()) return false;
     }
@@ -61,24 +69,29 @@ class Drive {
   }
 
   bool begin() {
-    if (!client_->open_session(++request_, restores_ ? 1 : 0) || !await_reply()) return false;
+    if (!client_.open_session(++request_, restores_ ? 1 : 0) || !await_reply()) return false;
     std::vector<BundleRequest> list(1);
     list[0].name = kBundle;
     if (resumes_) list[0].options = R"({"resume": true})";
     UniqueFd file;
     if (restores_) {
       file.reset(::open((files_ / kCapabilities).c_str(), O_RDONLY | O_CLOEXEC));
-      for (const auto& entry : fs::directory_iterator(files_)) {
-        if (entry.path().filename() != kCapabilities) ++expected_;
-      }
+      if (!list_files()) return false;
     }
-    if (!client_->append(++request_, false, encode_list(list), file.borrow(), {})) return false;
+    if (!client_.append(++request_, false, encode_list(list), file.borrow(), {})) return false;
     if (!await_reply() || !restores_) return !gone_;
-    for (const auto& entry : fs::directory_iterator(files_)) {
-      if (entry.path().filename() == kCapabilities) continue;
-      if (!client_->file_handle(++request_, kBundle, entry.path().filename())) return false;
+    for (const auto& name : names_) {
+      if (!client_.file_handle(++request_, kBundle, name)) return false;
     }
     return true;
+  }
+
+  bool list_files() {
+    std::error_code error;
+    for (fs::directory_iterator at(files_, error), end; !error && at != end; at.increment(error)) {
+      if (at->path().filename() != kCapabilities) names_.push_back(at->path().filename());
+    }
+    return !error;
   }
 
   bool await_reply() {
@@ -89,7 +102,7 @@ class Drive {
   }
 
   bool receive() {
-    auto batch = client_->await();
+    auto batch = client_.await();
     gone_ = !batch || !*batch;
     if (gone_) return false;
     auto frames = decode_message((*batch)->frames, std::move((*batch)->fds));
@@ -144,9 +157,9 @@ class Drive {
       return false;
     }
     frame.fds.clear();
-    if (!client_->settle(sequence, 0) || !client_->settle(sequence, 1)) return false;
-    if (!restores_ || ++handled_ < expected_) return true;
-    return client_->publish(++request_, kBundle, "").has_value();
+    if (!client_.settle(sequence, 0) || !client_.settle(sequence, 1)) return false;
+    if (!restores_ || ++handled_ < names_.size()) return true;
+    return client_.publish(++request_, kBundle, "").has_value();
   }
 
   bool copy(BorrowedFd from, const fs::path& to) {
@@ -154,17 +167,17 @@ class Drive {
     return file.is_open() && copier_.copy(from, file.borrow()).has_value();
   }
 
-  std::unique_ptr<Client> client_;
+  Client& client_;
+  uint32_t& request_;
   fs::path files_;
   bool restores_;
   bool resumes_;
   std::ofstream report_;
   uint64_t copied_ = 0;
   Copier copier_;
-  uint32_t request_ = 0;
   uint32_t replied_ = 0;
   bool gone_ = false;
-  size_t expected_ = 0;
+  std::vector<std::string> names_;
   size_t handled_ = 0;
   UniqueFd capabilities_;
   std::optional<std::pair<int, std::string>> end_;
@@ -174,13 +187,20 @@ class Drive {
 }  // namespace backupkit
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  constexpr int kFirstFolder = 4;
+  if (argc <= kFirstFolder) return 2;
   auto client = backupkit::Client::embed(argv[2], argv[3]);
   if (!client) {
     std::printf("%d %s\n", static_cast<int>(client.error().code), client.error().message().c_str());
     return backupkit::kGone;
   }
-  const std::string_view what = argv[1];
-  const bool resumes = what == "resume";
-  return backupkit::Drive(std::move(*client), argv[4], what == "restore" || resumes, resumes).run();
+  uint32_t request = 0;
+  int code = 0;
+  for (int at = kFirstFolder; at < argc; ++at) {
+    const int before = code;
+    code = backupkit::Drive(**client, request, argv[at], argv[1]).run();
+    if (code == backupkit::kGone) return code;
+    if (code == 0 && before != 0) code = backupkit::kEarlierIll;
+  }
+  return code;
 }

@@ -132,12 +132,12 @@ class ResumeTest : public Census {
 
   // Kills a restore as late as it has not begun to change the sandbox, and gives what it would be.
   Outcome interrupt_late() const {
-    const auto whole = run("resume", {{"--extension", 1, SIZE_MAX, 0}});
+    const auto whole = run("resume", {{"--extension", 1, kNoCall}});
     EXPECT_TRUE(whole.is_well());
     expect_same(tree_of(sandbox()), new_);
     for (size_t at = whole.traced.calls; at > 0; at -= std::min(at, whole.traced.calls / 30)) {
       restore_old_state();
-      const auto killed = run("resume", {{"--extension", 1, at, 0}});
+      const auto killed = run("resume", {{"--extension", 1, at}});
       if (!killed.is_well() && fs::exists(left())) break;
     }
     expect_same(without_left(), old_);
@@ -169,14 +169,14 @@ TEST_F(ResumeTest, killed_late_it_has_only_the_rest_to_do) {
 }
 
 TEST_F(ResumeTest, killed_anywhere_the_old_state_waits_and_the_next_one_makes_the_new) {
-  const auto whole = run("resume", {{"--extension", 1, SIZE_MAX, 0}});
+  const auto whole = run("resume", {{"--extension", 1, kNoCall}});
   ASSERT_TRUE(whole.is_well());
   const size_t step = whole.traced.calls / kVisited + 1;
   size_t kept = 0;
   for (size_t at = 1 + std::random_device()() % step; at <= whole.traced.calls; at += step) {
     SCOPED_TRACE("killed at call " + std::to_string(at));
     restore_old_state();
-    const auto killed = run("resume", {{"--extension", 1, at, 0}});
+    const auto killed = run("resume", {{"--extension", 1, at}});
     if (!killed.is_well()) expect_same(without_left(), old_);
     kept += fs::exists(left()) ? 1 : 0;
     recover();  // which leaves what waits
@@ -188,11 +188,11 @@ TEST_F(ResumeTest, killed_anywhere_the_old_state_waits_and_the_next_one_makes_th
 }
 
 TEST_F(ResumeTest, one_that_is_resumed_is_interrupted_again_and_again) {
-  const auto whole = run("resume", {{"--extension", 1, SIZE_MAX, 0}});
+  const auto whole = run("resume", {{"--extension", 1, kNoCall}});
   restore_old_state();
   size_t kills = 0;
   for (size_t at = 40;; at += whole.traced.calls / 12) {
-    const auto next = run("resume", {{"--extension", 1, at, 0}});
+    const auto next = run("resume", {{"--extension", 1, at}});
     if (next.is_well()) break;
     expect_same(without_left(), old_);
     ++kills;
@@ -204,10 +204,10 @@ TEST_F(ResumeTest, one_that_is_resumed_is_interrupted_again_and_again) {
 
 TEST_F(ResumeTest, the_service_or_the_client_may_go_as_well) {
   for (const std::string role : {"--embedded", "resume"}) {
-    const auto whole = run("resume", {{role, 1, SIZE_MAX, 0}});
+    const auto whole = run("resume", {{role, 1, kNoCall}});
     ASSERT_TRUE(whole.is_well());
     restore_old_state();
-    const auto killed = run("resume", {{role, 1, whole.traced.calls * 3 / 4, 0}});
+    const auto killed = run("resume", {{role, 1, whole.traced.calls * 3 / 4}});
     ASSERT_FALSE(killed.is_well());
     recover();
     ASSERT_TRUE(run("resume", {}).is_well());
