@@ -107,8 +107,9 @@ Result<std::unique_ptr<Client>> Client::embed(const std::string& backupd, const 
 Result<void> Client::greet() {
   auto hello =
       FrameBuilder(FrameType::kHello).number(kWireVersion).number(affordable_window()).build();
-  // A service that refused has closed already; its reason is still to be read.
   auto sent = send_frame(sending_, socket_.borrow(), hello);
+  // A service that refused has closed already; its reason is still to be read.
+  if (!sent && sent.error().code != Code::kIpc) return sent;
   auto batch = await();
   if (!batch) return failure(batch.error());
   auto& welcome = *batch;

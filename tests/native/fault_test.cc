@@ -1,5 +1,6 @@
-// A restore whose processes are killed, and whose system calls fail, at every single one. The
-// sandbox has wholly its old state afterwards, or wholly its new one.
+// A restore whose processes are killed, and whose system calls fail, at every
+// single one. The sandbox has wholly its old state afterwards, or wholly its
+// new one.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -55,7 +56,8 @@ TEST_F(FaultTest, an_extension_killed_anywhere) { break_restore(kExtension, {});
 TEST_F(FaultTest, a_service_killed_anywhere) { break_restore(kService, {}); }
 TEST_F(FaultTest, a_client_killed_anywhere) { break_restore(kClient, {}); }
 
-// The service undoes what its extension has left; it dies in that, and so does whoever comes next.
+// The service undoes what its extension has left; it dies in that, and so does
+// whoever comes next.
 TEST_F(FaultTest, a_recovery_killed_anywhere) {
   const auto seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -86,6 +88,10 @@ TEST_F(FaultTest, no_descriptor_anywhere) { break_restore(kExtension, failing(EM
 TEST_F(FaultTest, no_space_for_the_service) { break_restore(kService, failing(ENOSPC)); }
 TEST_F(FaultTest, a_bad_disk_for_the_service) { break_restore(kService, failing(EIO)); }
 TEST_F(FaultTest, no_descriptor_for_the_service) { break_restore(kService, failing(EMFILE)); }
+
+TEST_F(FaultTest, no_space_for_the_client) { break_restore(kClient, failing(ENOSPC)); }
+TEST_F(FaultTest, a_bad_disk_for_the_client) { break_restore(kClient, failing(EIO)); }
+TEST_F(FaultTest, no_descriptor_for_the_client) { break_restore(kClient, failing(EMFILE)); }
 
 TEST_F(FaultTest, a_signal_anywhere) { break_restore(kExtension, failing(EINTR)); }
 
