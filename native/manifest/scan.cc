@@ -35,6 +35,7 @@ struct Level {
   bool emitted = false;
   std::vector<DirectoryName> names;
   size_t next = 0;
+  int problem = 0;  // why the walk could not come back to it: an errno
 };
 
 Timestamp time_of(const timespec& time) {
@@ -58,10 +59,13 @@ bool is_left_out(const Rules::Judgement& judgement) {
          judgement.verdict == Rules::Verdict::kOutside;
 }
 
-bool is_same(BorrowedFd directory, const ScanEntry& entry) {
+// The directory that the entry is. Error ENOENT: the name is another one's now.
+Result<UniqueFd> open_same(BorrowedFd parent, const std::string& name, const ScanEntry& entry) {
+  UniqueFd directory(retry([&] { return ::openat(parent.get(), name.c_str(), kOpenDir); }));
   struct stat status{};
-  return ::fstat(directory.get(), &status) == 0 && status.st_ino == entry.inode &&
-         status.st_dev == entry.device;
+  if (!directory.is_open() || ::fstat(directory.get(), &status) != 0) return errno_failure(name);
+  if (status.st_ino == entry.inode && status.st_dev == entry.device) return directory;
+  return failure(Error::from_errno(ENOENT, name));
 }
 
 class Walk {
@@ -170,10 +174,9 @@ Result<void> Walk::look_at_known(ScanEntry entry, bool taken) {
 Result<void> Walk::enter(ScanEntry entry, bool taken) {
   Level level;
   level.taken = taken;
-  level.directory.reset(
-      retry([&] { return ::openat(entry.parent.get(), entry.name.c_str(), kOpenDir); }));
-  if (!level.directory.is_open()) return fail(errno, entry.path);
-  if (!is_same(level.directory.borrow(), entry)) return miss(Fate::kVanished, entry.path);
+  auto directory = open_same(entry.parent, entry.name, entry);
+  if (!directory) return fail(directory.error().sys_errno, entry.path);
+  level.directory = std::move(*directory);
   auto names = read_names(level.directory.borrow(), buffer_);
   if (!names) return fail(names.error().sys_errno, entry.path);
   level.names = std::move(*names);
@@ -195,16 +198,21 @@ Result<void> Walk::leave() {
 }
 
 // A directory that was closed is opened by `..` of the one below; when that was moved meanwhile it
-// has another one there, and what is left of it is gone.
+// has another one there, and what is left of it is gone. What is left of one that cannot be opened
+// is not looked at, as above it.
 Result<void> Walk::return_to_above(const Level& last) {
   Level& above = levels_.back();
+  above.problem = last.problem;
   if (last.directory.is_open()) {
-    above.directory.reset(retry([&] { return ::openat(last.directory.get(), "..", kOpenDir); }));
+    auto opened = open_same(last.directory.borrow(), "..", above.entry);
+    if (opened) {
+      above.directory = std::move(*opened);
+      return {};
+    }
+    above.problem = opened.error().sys_errno;
   }
-  if (above.directory.is_open() && is_same(above.directory.borrow(), above.entry)) return {};
-  above.directory.reset();
   for (; above.next < above.names.size(); ++above.next) {
-    auto told = miss(Fate::kVanished, below(above.names[above.next].text));
+    auto told = fail(above.problem, below(above.names[above.next].text));
     if (!told) return told;
   }
   return {};
@@ -227,11 +235,9 @@ Result<void> Walk::emit_levels() {
       parent = level->directory.borrow();
       continue;
     }
-    UniqueFd opened(
-        retry([&] { return ::openat(parent.get(), level->entry.name.c_str(), kOpenDir); }));
-    // One that was moved away is closed: what is below it cannot be opened by it any more.
-    if (opened.is_open() && !is_same(opened.borrow(), level->entry)) opened.reset();
-    walked = std::move(opened);
+    // Through one that was moved away, what is below it cannot be opened any more.
+    auto opened = open_same(parent, level->entry.name, level->entry);
+    walked = opened ? std::move(*opened) : UniqueFd();
     parent = walked.borrow();
   }
   return {};

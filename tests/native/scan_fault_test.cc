@@ -1,0 +1,81 @@
+// A walk whose system calls fail, at every single one: what it does not see it says.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "native/manifest/scan.h"
+#include "tests/native/census.h"
+#include "tests/native/points.h"
+#include "tests/native/tracer.h"
+#include "tests/native/tree.h"
+
+namespace backupkit {
+namespace {
+
+// Exit statuses of a walk.
+constexpr int kSeen = 0;
+constexpr int kSaid = 1;
+constexpr int kSilent = 2;
+
+class ScanFault : public Census {
+ protected:
+  // Deeper than directories are held open, with something to go back for at each depth.
+  void SetUp() override {
+    Census::SetUp();
+    std::filesystem::path path = top_.path();
+    for (int depth = 0; depth < 70; ++depth) path /= "b";
+    for (; path != top_.path(); path = path.parent_path()) {
+      make_file(path / "a", "before");
+      make_file(path / "c", "behind");
+    }
+    entries_ = tree_of(top_.path()).size();
+  }
+
+  // Walks, and says whether it saw all.
+  [[nodiscard]] int walk() const {
+    size_t visited = 0;
+    bool said = false;
+    const auto visit = [&](const ScanEntry&) -> Result<void> {
+      ++visited;
+      return {};
+    };
+    const auto miss = [&](const Missed& missed) -> Result<void> {
+      said |= missed.fate == Fate::kUnreadable;
+      return {};
+    };
+    const auto done = scan(top_.fd(), Rules::make({"*"}, {}), {visit, miss});
+    if (!done || said) return kSaid;
+    return visited == entries_ ? kSeen : kSilent;
+  }
+
+  ScratchDirectory top_{memory_directory()};
+  size_t entries_ = 0;
+};
+
+TEST_F(ScanFault, what_a_failed_call_hides_is_said) {
+  if (!can_change_calls()) GTEST_SKIP() << "calls are changed on x86-64 only";
+  const auto work = [this] { return walk(); };
+  const auto whole = run_traced(work, kNoCall, failing(EIO));
+  ASSERT_EQ(whole.status, kSeen);
+  size_t said = 0;
+  const auto chosen = points(whole.calls, 40);
+  for (const auto at : chosen) {
+    const auto broken = run_traced(work, at, failing(EIO));
+    ASSERT_TRUE(broken.fired && WIFEXITED(broken.status));
+    const int became = WEXITSTATUS(broken.status);
+    EXPECT_NE(became, kSilent) << "call " << at << ", number " << broken.last_call;
+    said += became == kSaid ? 1 : 0;
+  }
+  EXPECT_GT(said, 0U);
+  std::cout << chosen.size() << " of " << whole.calls << " points, " << said << " times said\n";
+}
+
+}  // namespace
+}  // namespace backupkit
