@@ -125,7 +125,12 @@ Result<uint64_t> Link::send_kept(FrameBuilder builder) {
   const auto sequence = sequence_;
   const auto kept = untaken_.emplace(sequence, builder.build()).first;
   open_.insert(sequence);
-  if (auto sent = send(kept->second); !sent) return failure(sent.error());
+  if (auto sent = send(kept->second); !sent) {
+    // The service has never heard of it, and will not take it.
+    untaken_.erase(sequence);
+    open_.erase(sequence);
+    return failure(sent.error());
+  }
   return sequence;
 }
 

@@ -50,6 +50,28 @@ inline std::map<std::string, std::string> tree_of(const std::filesystem::path& r
   return tree;
 }
 
+// What the kernel tells of each entry: another one is told even if it looks the same. Looking at it
+// this way changes nothing of it.
+inline std::map<std::string, std::string> inodes_of(const std::filesystem::path& root) {
+  std::map<std::string, std::string> inodes;
+  const auto describe = [&](const std::filesystem::path& path) {
+    struct stat found{};
+    EXPECT_EQ(::lstat(path.c_str(), &found), 0) << path;
+    std::string text = std::to_string(found.st_ino) + " mode " + std::to_string(found.st_mode) +
+                       " links " + std::to_string(found.st_nlink) + " size " +
+                       std::to_string(found.st_size);
+    for (const auto& time : {found.st_mtim, found.st_ctim}) {
+      text += " " + std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec);
+    }
+    inodes[path.string()] = text;
+  };
+  describe(root);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    describe(entry.path());
+  }
+  return inodes;
+}
+
 // Says of each entry that differs what it is and what it should be.
 inline void expect_same(const std::map<std::string, std::string>& tree,
                         const std::map<std::string, std::string>& wanted) {

@@ -64,6 +64,7 @@ inline void make_new_state(const std::filesystem::path& top) {
   make_file(top / "only new/a/b/file", "new");
   (void)::setxattr((top / "only new").c_str(), "user.test", "x", 1, 0);
   (void)::setxattr((top / "kept/changed").c_str(), "user.test", "y", 1, 0);
+  (void)::setxattr((top / "links/second").c_str(), "user.test", "z", 1, 0);
   settle_times(top, 2'000'000);
   set_time(top / "kept/file", 1'500'000, 15);
 }
