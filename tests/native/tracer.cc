@@ -70,13 +70,16 @@ class Tracer {
       if (only_at_changes && !SystemCall::stop_before_changes()) std::abort();
       return work();
     });
+    processes_[program].first = program;
     processes_[program].fault = 0;
     processes_[program].is_counted = !only_at_changes;
     return follow(program);
   }
 
  private:
+  // One of its threads; what is counted is so for the first one.
   struct Process {
+    pid_t first = 0;
     std::optional<size_t> fault;  // the one that is for it
     bool is_counted = false;
     bool is_loaded = false;  // its libraries are: their loader does not ask for the rest
@@ -130,7 +133,24 @@ class Tracer {
     ::ptrace(processes_[pid].is_counted ? PTRACE_SYSCALL : PTRACE_CONT, pid, nullptr, signal);
   }
 
+  // A new thread is for the same fault as the others; a new process for none.
+  void adopt(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+    std::string word;
+    pid_t first = pid;
+    while (file >> word && word != "Tgid:") {
+    }
+    file >> first;
+    const auto found = processes_.find(first);
+    if (found == processes_.end()) return;
+    Process& process = processes_[pid];
+    process.first = first;
+    process.fault = found->second.fault;
+    process.is_counted = found->second.is_counted;
+  }
+
   void on_stop(pid_t pid, int status) {
+    if (!processes_.contains(pid)) adopt(pid);
     Process& process = processes_[pid];
     const int signal = WSTOPSIG(status);
     const int event = status >> 16;
@@ -152,6 +172,7 @@ class Tracer {
     const auto role = line.substr(begin, line.find('\0', begin) - begin);
     const auto instance = ++instances_[role];
     process = {};
+    process.first = pid;
     for (size_t i = 0; i < faults_.size(); ++i) {
       if (faults_[i].role == role && faults_[i].instance == instance) process.fault = i;
     }
@@ -164,12 +185,13 @@ class Tracer {
     if (info.op == PTRACE_SYSCALL_INFO_EXIT) return on_return(pid, process);
     const Fault& fault = faults_[*process.fault];
     const SystemCall call(pid, info);
-    process.is_loaded |= call.number() == SYS_set_tid_address;
+    Process& counted = processes_[process.first];
+    counted.is_loaded |= call.number() == SYS_set_tid_address;
     const bool is_first = *process.fault == 0;
-    const bool can = can_happen(fault.what.kind, call, process);
-    if (can) ++process.calls;
-    if (is_first) traced_.calls = process.calls;
-    if (!can || (fault.at != kEveryCall && process.calls != fault.at)) {
+    const bool can = can_happen(fault.what.kind, call, counted);
+    if (can) ++counted.calls;
+    if (is_first) traced_.calls = counted.calls;
+    if (!can || (fault.at != kEveryCall && counted.calls != fault.at)) {
       if (is_first && call.may_change()) ++traced_.changes;
       return;
     }
