@@ -38,7 +38,7 @@ class BackupFault : public FaultRun {
     check_backup("broken");
     size_t visited = 0;
     size_t good_ones = 0;
-    for (const auto at : points(whole.calls, kVisited)) {
+    for (const auto at : points(whole.calls, kVisited / 2)) {
       SCOPED_TRACE("at its call " + std::to_string(at));
       const auto before = inodes_of(sandbox());
       for (const auto* folder : {"broken", "next"}) fs::remove_all(*scratch_ / folder);
