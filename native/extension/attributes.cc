@@ -21,7 +21,7 @@ Result<void> read_attributes(ScanEntry& found, BorrowedFd file, Labels labels) {
   if (!xattrs) return failure(xattrs.error());
   found.xattrs = std::move(*xattrs);
   if (!file.is_open()) return {};
-  auto holes = holes_of(file, found.size, found.blocks);
+  auto holes = holes_of(file, found.size);
   if (!holes) return failure(holes.error());
   found.holes = std::move(*holes);
   return {};

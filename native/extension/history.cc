@@ -53,7 +53,7 @@ Result<bool> has_content(const ScanEntry& found, BorrowedFd copy, const std::str
     if (!file.is_open()) return false;
     copy = file.borrow();
   }
-  const auto holes = holes_of(copy, found.size, found.blocks);
+  const auto holes = holes_of(copy, found.size);
   if (!holes) return false;
   auto now = hasher.hash(copy, found.size, *holes, found.path);
   return now && *now == hash;

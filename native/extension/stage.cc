@@ -53,7 +53,7 @@ Result<bool> is_same(BorrowedFd parent, const std::string& name, bool may_be_lin
   if (!file.is_open()) return false;
   auto metadata = read_metadata(file.borrow());
   if (!metadata || *metadata != metadata_of(entry)) return false;
-  auto holes = holes_of(file.borrow(), entry.size, static_cast<uint64_t>(found.st_blocks));
+  auto holes = holes_of(file.borrow(), entry.size);
   if (!holes || !holes->empty()) return false;
   const auto offset = reader.content_offset();
   if (!offset) return failure(offset.error());

@@ -16,8 +16,6 @@
 namespace backupkit {
 namespace {
 
-constexpr uint64_t kStatBlock = 512;  // the unit of st_blocks, whatever the file system's own is
-
 // Where the next data, or the next hole, begins at or behind `at`; `size` where there is none.
 Result<uint64_t> seek(BorrowedFd file, uint64_t at, int whence, uint64_t size) {
   const auto found = ::lseek(file.get(), static_cast<off_t>(at), whence);
@@ -85,8 +83,10 @@ std::vector<Extent> complement(std::span<const Extent> extents, uint64_t size) {
   return rest;
 }
 
-Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size, uint64_t blocks) {
-  if (size == 0 || blocks >= (size - 1) / kStatBlock + 1) return std::vector<Extent>();
+// That a file has as many blocks as its size wants proves nothing: those of its attributes and of
+// the map of its extents count, too.
+Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size) {
+  if (size == 0) return std::vector<Extent>();
   const auto position = ::lseek(file.get(), 0, SEEK_CUR);
   if (position < 0) return errno_failure("looking for holes");
   auto holes = find_holes(file, size);

@@ -1,4 +1,4 @@
-// The holes of a sparse file: ranges that read as zeros and have no blocks on the disk.
+// The holes of a sparse file: ranges that read as zeros because nothing was written there.
 #pragma once
 
 #include <cstddef>
@@ -27,11 +27,10 @@ inline constexpr size_t kMaxHoles = 1'000'000;  // of one file
 // holes, and the other way round.
 [[nodiscard]] std::vector<Extent> complement(std::span<const Extent> extents, uint64_t size);
 
-// The holes in the first `size` bytes of `file`. `blocks` is what fstat(2) says of it: where these
-// suffice for `size`, there is no hole and no system call. Zeros that were written are data; a file
-// system that cannot tell has no holes, and what is past kMaxHoles counts as data. The position of
-// `file` stays.
-[[nodiscard]] Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size, uint64_t blocks);
+// The holes in the first `size` bytes of `file`. Zeros that were written are data, and blocks that
+// were only reserved are holes; a file system that cannot tell has no holes, and what is past
+// kMaxHoles counts as data. The position of `file` stays.
+[[nodiscard]] Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size);
 
 // Gives back the blocks of those parts of `file`, open to write, that hold zeros; its size and
 // position stay. A hole may come out smaller, as the blocks want it; that a file system has no

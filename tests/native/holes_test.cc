@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -38,9 +39,8 @@ class Holes : public Census, public ::testing::WithParamInterface<const char*> {
     EXPECT_EQ(::fstat(file_.get(), &status), 0);
     return status;
   }
-  // Whatever st_blocks says; with it is tested by itself.
   [[nodiscard]] Extents found() const {
-    auto holes = holes_of(file(), static_cast<uint64_t>(status().st_size), 0);
+    auto holes = holes_of(file(), static_cast<uint64_t>(status().st_size));
     EXPECT_TRUE(holes) << holes.error().message();
     return holes ? *holes : Extents{};
   }
@@ -80,19 +80,29 @@ TEST_P(Holes, zeros_that_were_written_are_data) {
 TEST_P(Holes, only_the_size_that_is_asked_for_counts) {
   put("a", 0);
   resize(10 * kPiece);
-  const Extents holes = holes_of(file(), 2 * kPiece, 0).value();
+  const Extents holes = holes_of(file(), 2 * kPiece).value();
   ASSERT_EQ(holes.size(), 1U);
   EXPECT_EQ(holes[0].offset + holes[0].length, 2 * kPiece);
-  EXPECT_EQ(holes_of(file(), 1, 0).value(), Extents{});
+  EXPECT_EQ(holes_of(file(), 1).value(), Extents{});
 }
 
-TEST_P(Holes, enough_blocks_mean_none_without_a_look) {
-  resize(1024);
-  EXPECT_EQ(holes_of(file(), 1024, 2).value(), Extents{});
-  EXPECT_EQ(holes_of(file(), 1024, 1).value(), (Extents{{0, 1024}}));
-  EXPECT_EQ(holes_of(BorrowedFd(), 1024, 2).value(), Extents{});
-  EXPECT_EQ(holes_of(BorrowedFd(), 0, 0).value(), Extents{});
-  EXPECT_FALSE(holes_of(BorrowedFd(), 1025, 2));
+TEST_P(Holes, nothing_is_asked_of_an_empty_file) {
+  EXPECT_EQ(holes_of(BorrowedFd(), 0).value(), Extents{});
+  EXPECT_FALSE(holes_of(BorrowedFd(), 1));
+}
+
+// st_blocks has them, so that it may say as much as a file without holes has.
+TEST_P(Holes, are_found_beside_the_blocks_of_attributes_and_of_the_map) {
+  put("a", 0);
+  resize(kPiece + 4096);
+  const std::string value(3000, 'x');
+  if (::fsetxattr(file().get(), "user.x", value.data(), value.size(), 0) != 0) {
+    GTEST_SKIP() << "no extended attributes here";
+  }
+  ASSERT_EQ(::fallocate(file().get(), FALLOC_FL_KEEP_SIZE, 2 * kPiece, 2 * kPiece), 0);
+  const Extents holes = found();
+  ASSERT_EQ(holes.size(), 1U);
+  EXPECT_EQ(holes[0].offset + holes[0].length, kPiece + 4096);
 }
 
 TEST_P(Holes, the_position_stays) {
