@@ -16,6 +16,7 @@
 
 #include "native/base/syscall.h"
 #include "native/io/read.h"
+#include "native/io/sparse_copy.h"
 #include "native/io/write.h"
 
 namespace backupkit {
@@ -213,7 +214,7 @@ Result<uint64_t> complete(BorrowedFd in, BorrowedFd out, Copier& copier) {
   if (::lseek(in.get(), at, SEEK_SET) < 0 || ::lseek(out.get(), at, SEEK_SET) < 0) {
     return errno_failure("position in a file");
   }
-  return copier.copy(in, out);
+  return copy_sparse(copier, in, out);
 }
 
 }  // namespace backupkit

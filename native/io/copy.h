@@ -52,8 +52,9 @@ class Copier {
 };
 
 // Makes the file `out` what the file `in` is, from their starts: what `out` begins with that is the
-// same stays, the rest is copied. Gives the bytes that were. The position of either is after its
-// last one. Error: as copy(); then `out` is as far as it came.
+// same stays, the rest is copied, and holes are left out as by copy_sparse(). Gives the bytes that
+// were. The position of either is after its last one. Error: as copy(); then `out` is as far as it
+// came.
 [[nodiscard]] Result<uint64_t> complete(BorrowedFd in, BorrowedFd out, Copier& copier);
 
 }  // namespace backupkit

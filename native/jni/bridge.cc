@@ -18,6 +18,7 @@
 #include "native/base/hash.h"
 #include "native/base/syscall.h"
 #include "native/io/copy.h"
+#include "native/io/sparse_copy.h"
 #include "native/io/tmpfile.h"
 #include "native/jni/entry.h"
 
@@ -151,7 +152,7 @@ jlong size_of(Env& env, jint fd) {
 
 jlong transfer(Env& env, jint in, jint out) {
   Copier copier;
-  return static_cast<jlong>(env.value(copier.copy(BorrowedFd(in), BorrowedFd(out))));
+  return static_cast<jlong>(env.value(copy_sparse(copier, BorrowedFd(in), BorrowedFd(out))));
 }
 
 jlong complete_file(Env& env, jint in, jint out) {

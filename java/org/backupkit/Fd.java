@@ -121,7 +121,7 @@ public final class Fd implements AutoCloseable {
 
   /**
    * Moves the rest of this file, from its position to its end, to another's position, inside the
-   * kernel. Any size. Blocks.
+   * kernel. Any size. Holes stay holes where the other is a file that ends at its position. Blocks.
    *
    * @param target where to
    * @return bytes moved
