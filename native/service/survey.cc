@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -32,6 +33,13 @@ struct Sizes {
   std::string problem;  // what was not counted and why
 };
 
+// What a file takes without its holes. A small one may have its content beside the blocks.
+uint64_t occupied(const ScanEntry& found) {
+  constexpr uint64_t kSmall = 65536;
+  constexpr uint64_t kStatBlock = 512;
+  return found.size <= kSmall ? found.size : std::min(found.size, found.blocks * kStatBlock);
+}
+
 Result<Sizes> measure(BorrowedFd root, const Bundle& bundle, int64_t since) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   const UniqueFd sandbox(
@@ -44,8 +52,9 @@ Result<Sizes> measure(BorrowedFd root, const Bundle& bundle, int64_t since) {
   handlers.visit = [&](const ScanEntry& found) -> Result<void> {
     if (!S_ISREG(found.mode)) return {};
     if (found.links > 1 && !linked.emplace(found.device, found.inode).second) return {};
-    sizes.all += found.size;
-    if (found.mtime.seconds >= since || found.ctime.seconds >= since) sizes.since += found.size;
+    sizes.all += occupied(found);
+    if (found.mtime.seconds >= since || found.ctime.seconds >= since)
+      sizes.since += occupied(found);
     return {};
   };
   handlers.miss = [&](const Missed& missed) -> Result<void> {

@@ -7,9 +7,9 @@
 //              "fullBackupOnly", "restoreDeps", "requireCompatibility", "supportScene", "extraInfo"
 //              }
 //
-// spaceOccupied is the content of the files that a backup takes, each inode once; 0 for a bundle
-// that must not be backed up. increSpaceOccupied, where times are asked for: of the files changed
-// since then.
+// spaceOccupied is the content of the files that a backup takes, each inode once and without its
+// holes; 0 for a bundle that must not be backed up. increSpaceOccupied, where times are asked for:
+// of the files changed since then.
 #pragma once
 
 #include <optional>

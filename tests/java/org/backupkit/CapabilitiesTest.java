@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -66,6 +67,16 @@ class CapabilitiesTest {
     assertEquals("1.0", notes.get("versionName").textValue());
     assertFalse(notes.has("increSpaceOccupied"));
     assertFalse(file.has("problems"));
+  }
+
+  @Test
+  void holesOccupyNothing() throws Exception {
+    try (RandomAccessFile photo =
+        new RandomAccessFile(device.sandbox(PHOTOS).resolve("sparse").toFile(), "rw")) {
+      photo.setLength(1L << 40);
+    }
+    JsonNode photos = read(service.getLocalCapabilities()).get("bundleInfos").get(1);
+    assertEquals(5, photos.get("spaceOccupied").longValue());
   }
 
   @Test
