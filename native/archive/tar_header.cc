@@ -182,6 +182,14 @@ bool is_device(const Entry& entry) {
   return entry.type == EntryType::kCharDevice || entry.type == EntryType::kBlockDevice;
 }
 
+// Takes from the front of a path what means the directory that the archive is unpacked in.
+void make_plain(std::string& path) {
+  size_t at = 0;
+  while (path.compare(at, 2, "./") == 0)
+    at = std::min(path.find_first_not_of('/', at + 1), path.size());
+  path.erase(0, at);
+}
+
 }  // namespace
 
 Result<TarHeader> decode_header(TarBlock block) {
@@ -211,6 +219,8 @@ Result<void> settle_entry(Entry& entry) {
     entry.type = EntryType::kDirectory;
   }
   while (entry.path.ends_with('/')) entry.path.pop_back();
+  make_plain(entry.path);
+  if (entry.type == EntryType::kHardLink) make_plain(entry.link_target);
   if (entry.path.empty()) return broken("an entry without a path");
   if (entry.path.size() > kMaxTarPath || entry.link_target.size() > kMaxTarPath) {
     return broken("a path that is too long");

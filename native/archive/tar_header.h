@@ -18,7 +18,8 @@
 //     holes, 'D' a directory with a list of names for content, which is passed over; 'V', the name
 //     of the volume, is no entry; 'M', the rest of a file from another volume, and 'N' are refused;
 //   - 'X', Solaris' name for 'x'. Any other type is refused: its content could mean anything.
-//   - An end of one block, or none behind an entry, as some tars leave it.
+//   - a path, or the target of a hard link, that begins with "./", which is taken off;
+//   - an end of one block, or none behind an entry, as some tars leave it.
 #pragma once
 
 #include <cstddef>
@@ -98,8 +99,8 @@ struct TarHeader {
 [[nodiscard]] Result<void> decode_sparse_block(std::span<const uint8_t, kTarBlock> block,
                                                TarHeader::Sparse& sparse);
 
-// The last touch of a decoded entry: takes the `/` off a directory's path, and checks that path,
-// target, owner and size go with the type. Error kUnpackFailed: they do not.
+// The last touch of a decoded entry: takes the `/` off a directory's path and "./" off every one,
+// and checks that path, target, owner and size go with the type. Error kUnpackFailed: they do not.
 [[nodiscard]] Result<void> settle_entry(Entry& entry);
 
 }  // namespace backupkit

@@ -150,6 +150,21 @@ TEST_F(TarReading, says_whether_the_archive_had_its_end) {
   EXPECT_EQ(unpack(more).value().size(), 1U) << "one block of zeros ends it, too";
 }
 
+TEST_F(TarReading, takes_a_path_below_the_directory_itself) {
+  const auto path_of = [](const std::string& path, EntryType type) {
+    return unpack(patched(entry_of("f", type, "././/a"), 0, path)).value().at(0).entry;
+  };
+  for (const char* path : {"./f", ".//f", "././f", "./././/f"}) {
+    EXPECT_EQ(path_of(path, EntryType::kFile).path, "f");
+  }
+  EXPECT_EQ(path_of("./", EntryType::kDirectory).path, ".");
+  EXPECT_EQ(path_of("./.", EntryType::kDirectory).path, ".");
+  EXPECT_EQ(path_of("./.f", EntryType::kDirectory).path, ".f");
+  EXPECT_EQ(path_of("./..", EntryType::kDirectory).path, "..");
+  EXPECT_EQ(path_of("./f", EntryType::kHardLink).link_target, "a");
+  EXPECT_EQ(path_of("./f", EntryType::kSymlink).link_target, "././/a");
+}
+
 TEST_F(TarReading, takes_a_checksum_of_signed_bytes) {
   const std::string header = patched(entry_of("\xFF\xFE"), 156, "0", true);
   EXPECT_EQ(unpack(header).value().at(0).entry.path, "\xFF\xFE");
