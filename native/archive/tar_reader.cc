@@ -45,6 +45,16 @@ Result<std::optional<Entry>> TarReader::next() {
   return entry;
 }
 
+Result<void> TarReader::check_rest() {
+  while (at_ < input_.size()) {
+    const auto rest = input_.view_some(at_, std::min<uint64_t>(kTarBlock, input_.size() - at_));
+    if (!rest) return failure(rest.error());
+    if (!is_zero(*rest)) return refuse("something follows the end");
+    at_ += rest->size();
+  }
+  return {};
+}
+
 Result<uint64_t> TarReader::content_offset() const {
   if (!has_entry_) return failure(Code::kNotPermitted, "the archive has no current entry");
   return content_at_;

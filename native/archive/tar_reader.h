@@ -33,6 +33,10 @@ class TarReader {
   // them it may have been cut off between two entries.
   [[nodiscard]] bool has_end() const { return has_end_; }
 
+  // After the last entry: error kUnpackFailed where anything but zeros follows the end. It may be
+  // another archive, which most programs pass over without a word.
+  [[nodiscard]] Result<void> check_rest();
+
   // Where the current entry's content starts; behind a map of holes. Error kNotPermitted: there is
   // no current entry.
   [[nodiscard]] Result<uint64_t> content_offset() const;

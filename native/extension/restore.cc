@@ -207,9 +207,12 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
       return failure(put.error().in(item.file_name));
     }
   }
-  if (item.hash.empty() && item.entries == 0 && !reader.has_end()) {
-    return failure(Code::kUnpackFailed,
-                   "'" + item.file_name + "' ends without an end: it is cut off");
+  if (item.hash.empty() && item.entries == 0) {  // nothing else vouches for it
+    if (auto whole = reader.check_rest(); !whole) return failure(whole.error().in(item.file_name));
+    if (!reader.has_end()) {
+      return failure(Code::kUnpackFailed,
+                     "'" + item.file_name + "' ends without an end: it is cut off");
+    }
   }
   if (auto spared = spare_room(item); !spared) return spared;
   if (item.entries == entries || item.entries == 0) return {};

@@ -150,6 +150,25 @@ TEST_F(TarReading, says_whether_the_archive_had_its_end) {
   EXPECT_EQ(unpack(more).value().size(), 1U) << "one block of zeros ends it, too";
 }
 
+TEST_F(TarReading, says_whether_something_follows_the_end) {
+  const std::string one = pack({file("a", "content")});
+  for (const std::string& more : {std::string(), std::string(9 * kTarBlock, '\0'), one,
+                                  std::string(9 * kTarBlock, '\0') + "x"}) {
+    const UniqueFd in = memory(one + more);
+    TarReader reader(in.borrow(), one.size() + more.size());
+    ASSERT_TRUE(reader.next().value());
+    ASSERT_FALSE(reader.next().value());
+    const auto checked = reader.check_rest();
+    EXPECT_EQ(checked.has_value(), more.find_first_not_of('\0') == std::string::npos);
+    if (checked) continue;
+    EXPECT_EQ(checked.error().code, Code::kUnpackFailed);
+    const auto at = one.size() + (more == one ? 0 : more.size() - 1);
+    EXPECT_TRUE(checked.error().message().find("byte " + std::to_string(at) + " of") !=
+                std::string::npos)
+        << checked.error().message();
+  }
+}
+
 TEST_F(TarReading, takes_a_path_below_the_directory_itself) {
   const auto path_of = [](const std::string& path, EntryType type) {
     return unpack(patched(entry_of("f", type, "././/a"), 0, path)).value().at(0).entry;
