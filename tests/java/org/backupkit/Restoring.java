@@ -9,14 +9,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /** The listener of a restore of one bundle, whose files it takes from a directory. */
-final class Restoring extends Journal {
+public final class Restoring extends Journal {
   private final Path store;
   private final String bundle;
   private final List<String> uris;
   private final AtomicInteger missing;
   private volatile @Nullable SessionRestore session;
 
-  Restoring(Path store, String bundle) throws IOException {
+  public Restoring(Path store, String bundle) throws IOException {
     this.store = store;
     this.bundle = bundle;
     try (var files = Files.list(store)) {
@@ -26,7 +26,7 @@ final class Restoring extends Journal {
   }
 
   /** Hands everything over in a session that this is the listener of. */
-  void run(SessionRestore opened, Fd capabilities, List<String> infos) throws Exception {
+  public void run(SessionRestore opened, Fd capabilities, List<String> infos) throws Exception {
     session = opened;
     opened.appendBundles(capabilities, List.of(bundle), infos).get();
     for (String uri : uris) {

@@ -43,6 +43,12 @@ public final class Tool {
     return outcome.output();
   }
 
+  /** Removes a tree, whatever its modes, names and paths are. */
+  public static void remove(Path tree) throws IOException, InterruptedException {
+    run(List.of("chmod", "-R", "u+rwx", tree.toString()));
+    succeed("rm", "-rf", tree.toString());
+  }
+
   private static boolean isInstalled(String name) {
     return Stream.of(System.getenv("PATH").split(File.pathSeparator))
         .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
