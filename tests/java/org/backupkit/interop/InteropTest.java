@@ -20,7 +20,7 @@ import org.backupkit.store.BackupReport;
 import org.backupkit.store.Progress;
 import org.backupkit.store.RestoreReport;
 import org.backupkit.store.SnapshotStore;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,14 +31,14 @@ class InteropTest {
   private static final String BUNDLE = "com.example.real";
   private static final int BIG = 5_000_000;
 
-  @TempDir Path directory;
-  private Device device;
-  private Path sandbox;
-  private Path original;
-  private SnapshotStore store;
+  @TempDir static Path directory;
+  private static Device device;
+  private static Path sandbox;
+  private static Path original;
+  private static SnapshotStore store;
 
-  @BeforeEach
-  void makeATree() throws Exception {
+  @BeforeAll
+  static void makeATree() throws Exception {
     Tool.need("cp", "rsync", "sh");
     device = new Device(directory.resolve("device"));
     sandbox = device.addBundle(BUNDLE);
@@ -80,7 +80,7 @@ class InteropTest {
         String.valueOf(BIG));
     original = directory.resolve("original");
     Tool.succeed("cp", "-a", sandbox.toString(), original.toString());
-    assertEquals("", differences("-aHn", original, sandbox));
+    assertEquals("", Judges.differences("-aHn", original, sandbox));
     store = SnapshotStore.open(directory.resolve("store"));
     backUp();
   }
@@ -92,7 +92,7 @@ class InteropTest {
       RestoreReport report = store.restore(service, List.of(BUNDLE), Progress.NONE);
       assertTrue(report.succeeded(), report.toString());
     }
-    assertEquals("", differences("-aHn", original, sandbox));
+    assertEquals("", Judges.differences("-aHn", original, sandbox));
   }
 
   @Test
@@ -114,7 +114,7 @@ class InteropTest {
   @Test
   void tarAndManageJsonGiveTheTreeByHand() throws Exception {
     Tool.need("tar");
-    assertEquals("", differences("-aHOn", original, unpackByHand("tar")));
+    assertEquals("", Judges.differences("-aHOn", original, unpackByHand("tar")));
   }
 
   @Test
@@ -125,15 +125,15 @@ class InteropTest {
     // archives of GNU tar.
     String old = "tree/many/3.txt";
     Tool.succeed("touch", "-r", original.resolve(old).toString(), tree.resolve(old).toString());
-    assertEquals("", differences("-aHOn", original, tree));
+    assertEquals("", Judges.differences("-aHOn", original, tree));
   }
 
   /**
    * The tree made of the parts and big files. Placing a big file changes the time of its directory,
    * so directories' times are not to be judged.
    */
-  private Path unpackByHand(String tar) throws Exception {
-    Path target = Files.createDirectory(directory.resolve("by-hand"));
+  private static Path unpackByHand(String tar) throws Exception {
+    Path target = Files.createDirectory(directory.resolve("by-" + tar));
     for (Path part : parts()) {
       Tool.succeed(tar, "xpf", part.toString(), "-C", target.toString());
     }
@@ -148,7 +148,7 @@ class InteropTest {
     return target;
   }
 
-  private void place(JsonNode item, Path target) throws Exception {
+  private static void place(JsonNode item, Path target) throws Exception {
     JsonNode information = item.path("information");
     JsonNode stat = information.path("stat");
     String path = target + "/" + decoded(item, information.path("path").asText());
@@ -181,7 +181,7 @@ class InteropTest {
     return bytes.toString(StandardCharsets.UTF_8);
   }
 
-  private void backUp() throws IOException {
+  private static void backUp() throws IOException {
     try (BackupService service = BackupService.embedded(device.root())) {
       BackupReport report = store.backupFull(service, List.of(BUNDLE), Progress.NONE);
       assertTrue(report.succeeded(), report.toString());
@@ -189,21 +189,16 @@ class InteropTest {
     }
   }
 
-  private Path snapshot() throws IOException {
+  private static Path snapshot() throws IOException {
     return store.snapshots().get(0).directory();
   }
 
-  private List<Path> parts() throws IOException {
+  private static List<Path> parts() throws IOException {
     List<Path> parts = new ArrayList<>();
     try (var files = Files.newDirectoryStream(snapshot(), "*part.*.tar")) {
       files.forEach(parts::add);
     }
     assertFalse(parts.isEmpty());
     return parts;
-  }
-
-  private static String differences(String how, Path source, Path target) throws Exception {
-    return Tool.succeed(
-        "rsync", how, "--checksum", "--delete", "--itemize-changes", source + "/", target + "/");
   }
 }
