@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the archives here, each by a program and in a format of its own; needs root for the owners,
-# the device and the attributes. Written with GNU tar 1.34, bsdtar 3.6.2, Python 3.11 and git 2.39.
+# the device and the attributes. Written with GNU tar 1.34, bsdtar and bsdcpio 3.6.2, Python 3.11,
+# git 2.39, GNU cpio 2.13, MirBSD's pax 20201030, BusyBox 1.35 and Go 1.19.
 # Beside each archive <name>.txt says what a reader must give.
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -81,6 +82,7 @@ gnu gnu_label.tar --format=gnu --label=volume plain
 gnu gnu_listing.tar --format=gnu --incremental plain
 gnu gnu_pax.tar $pax plain more
 gnu gnu_pax_global.tar $pax --pax-option=gid:=7 --pax-option=uid=8 plain
+gnu gnu_dot.tar $pax -C plain .
 gnu gnu_attributes.tar $pax --xattrs --xattrs-include='*' --acls attributes
 raw="--sparse --hole-detection=raw"
 gnu gnu_sparse_old.tar --format=gnu $raw sparse/comb sparse/tail
@@ -101,6 +103,70 @@ bsd bsd_ustar.tar ustar plain ustar
 bsd bsd_gnutar.tar gnutar plain more
 LC_ALL=C.UTF-8 bsd bsd_pax.tar pax plain more sparse/tail
 bsd bsd_attributes.tar pax --xattrs --acls attributes
+
+list() {
+  find "$@" | LC_ALL=C sort
+}
+for format in ustar tar; do
+  list plain | cpio --quiet -o -H $format >"$here/cpio_$format.tar"
+done
+list plain ustar | bsdcpio --quiet -o -H ustar >"$here/bsdcpio_ustar.tar"
+list plain more/far more/null more/old more/pipe "more/$name" | bsdcpio --quiet -o -H pax >"$here/bsdcpio_pax.tar"
+list plain ustar | pax -wd -x ustar -b 512 -f "$here/pax_ustar.tar"
+busybox tar -cf "$here/busybox.tar" plain more/far more/old "more/$name"
+busybox tar -cf "$here/busybox_dot.tar" -C plain .
+
+cat >write.go <<'GO'
+package main
+
+import (
+	"archive/tar"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Puts what is below the top into the archive.
+func add(writer *tar.Writer, top string, format tar.Format) {
+	check(filepath.Walk(top, func(path string, info os.FileInfo, err error) error {
+		check(err)
+		target, _ := os.Readlink(path)
+		header, err := tar.FileInfoHeader(info, target)
+		check(err)
+		header.Name, header.Format = path, format
+		if info.IsDir() {
+			header.Name += "/"
+		}
+		check(writer.WriteHeader(header))
+		if info.Mode().IsRegular() {
+			file, err := os.Open(path)
+			check(err)
+			_, err = io.Copy(writer, file)
+			check(err)
+		}
+		return nil
+	}))
+}
+
+func main() {
+	for name, format := range map[string]tar.Format{"gnu": tar.FormatGNU, "pax": tar.FormatPAX} {
+		out, err := os.Create(os.Args[1] + "/go_" + name + ".tar")
+		check(err)
+		writer := tar.NewWriter(out)
+		add(writer, "plain", format)
+		add(writer, "more", format)
+		check(writer.Close())
+	}
+}
+GO
+go run write.go "$here"
+rm write.go
 
 python3 - "$here" <<'PYTHON'
 import sys, tarfile
@@ -126,6 +192,13 @@ cd ..
 size=$(stat -c %s "$here/gnu_v7.tar")
 head -c $((size - 1024)) "$here/gnu_v7.tar" >"$here/no_end.tar"
 head -c $((size - 512)) "$here/gnu_v7.tar" >"$here/half_end.tar"
+# Only the first archive is read of two, and what is before a block of zeros.
+cat "$here/gnu_ustar.tar" "$here/gnu_v7.tar" >"$here/concatenated.tar"
+{
+  cat "$here/no_end.tar"
+  head -c 512 /dev/zero
+  cat "$here/gnu_ustar.tar"
+} >"$here/zeros_inside.tar"
 # Nothing but padding.
 for archive in python_ustar python_gnu python_pax git; do
   python3 - "$here/$archive.tar" <<'PYTHON'
