@@ -1,0 +1,167 @@
+package org.backupkit.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import org.backupkit.Tool;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/**
+ * Measures us beside the programs that do the same, in turn, so that what else the machine does
+ * falls on both. What it writes is below a directory, and it leaves {@code bench.json} there.
+ */
+@Command(name = "backupkit bench", description = "Measures speed beside tar, cp and rsync.")
+public final class Bench implements Callable<Integer> {
+  private final Path target;
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Parameters(
+      paramLabel = "CASE",
+      completionCandidates = Known.class,
+      description = "${COMPLETION-CANDIDATES}; all if none is named.")
+  private List<String> names = List.of();
+
+  @Option(names = "--pairs", description = "How often both are run (${DEFAULT-VALUE}).")
+  private int pairs = 5;
+
+  @Option(names = "--files", description = "How many the small files are (${DEFAULT-VALUE}).")
+  private int files = 100_000;
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Print this.")
+  private boolean isHelp;
+
+  private Bench(Path target) {
+    this.target = target;
+  }
+
+  /** The names of all cases. */
+  static final class Known implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return Stream.of(BenchCase.values()).map(BenchCase::toString).iterator();
+    }
+  }
+
+  /** One way of a duel. */
+  private interface Way {
+    void go(Path fresh) throws Exception;
+  }
+
+  public static void main(String[] arguments) {
+    PrintWriter out = new PrintWriter(System.out, true);
+    System.exit(run(Path.of("target"), out, new PrintWriter(System.err, true), arguments));
+  }
+
+  /** Runs it in a directory; gives its exit code. */
+  static int run(Path target, PrintWriter out, PrintWriter errors, String... arguments) {
+    return new CommandLine(new Bench(target))
+        .setOut(out)
+        .setErr(errors)
+        .setParameterExceptionHandler((wrong, given) -> wrongUse(errors, wrong))
+        .execute(arguments);
+  }
+
+  private static int wrongUse(PrintWriter errors, ParameterException wrong) {
+    errors.println("backupkit: " + wrong.getMessage());
+    return CommandLine.ExitCode.USAGE;
+  }
+
+  @Override
+  public Integer call() throws Exception {
+    if (pairs < 1 || files < 1) {
+      throw wrong("Neither --pairs nor --files may be less than 1");
+    }
+    List<BenchCase> cases = cases();
+    PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+    out.println(Figures.HEADER);
+    ObjectNode json = new ObjectMapper().createObjectNode().put("pairs", pairs).put("files", files);
+    ArrayNode figures = json.putArray("cases");
+    for (BenchCase what : cases) {
+      Figures measured = measure(what);
+      out.println(measured.line());
+      figures.add(measured.json());
+    }
+    Files.writeString(target.resolve("bench.json"), json.toPrettyString() + "\n");
+    return 0;
+  }
+
+  private List<BenchCase> cases() {
+    List<BenchCase> all = List.of(BenchCase.values());
+    List<BenchCase> cases = new ArrayList<>();
+    for (String name : names) {
+      cases.add(
+          all.stream()
+              .filter(known -> known.toString().equals(name))
+              .findFirst()
+              .orElseThrow(
+                  () ->
+                      wrong(
+                          "No case is \""
+                              + name
+                              + "\"; there are "
+                              + String.join(", ", new Known()))));
+    }
+    return cases.isEmpty() ? all : cases;
+  }
+
+  private ParameterException wrong(String message) {
+    return new ParameterException(Objects.requireNonNull(spec).commandLine(), message);
+  }
+
+  private Figures measure(BenchCase what) throws Exception {
+    Path directory = target.resolve("bench").toAbsolutePath();
+    if (Files.exists(directory)) { // from one that was interrupted
+      remove(directory);
+    }
+    Files.createDirectory(directory);
+    try {
+      Figures figures = new Figures(what, new ArrayList<>(), new ArrayList<>());
+      Duel duel = what.prepare(directory, files);
+      for (int pair = 0; pair < pairs; pair++) {
+        figures.ours().add(seconds(directory, duel::ours));
+        duel.tidy();
+        figures.peers().add(seconds(directory, duel::peers));
+      }
+      return figures;
+    } finally {
+      remove(directory);
+    }
+  }
+
+  private static double seconds(Path directory, Way way) throws Exception {
+    Path fresh = Files.createTempDirectory(directory, "run-");
+    Tool.succeed("sync", "-f", directory.toString()); // what was made and removed until now
+    long start = System.nanoTime();
+    way.go(fresh);
+    long end = System.nanoTime();
+    remove(fresh);
+    return (end - start) / 1e9;
+  }
+
+  /** A file system that discards what is freed takes a file at a time from each process. */
+  static void remove(Path directory) throws IOException, InterruptedException {
+    String script = "find \"$1\" -type f -print0 | xargs -0 -r -n 200 -P 16 rm -f; rm -r \"$1\"";
+    Tool.succeed("sh", "-c", script, "sh", directory.toString());
+  }
+}

@@ -1,0 +1,57 @@
+package org.backupkit.bench;
+
+import java.nio.file.Path;
+import java.util.Locale;
+
+/** What can be measured, what it is compared with, and what is to be reached. */
+enum BenchCase {
+  BACKUP_SMALL("tar cf, sync -f", Target.ratio(0.65)),
+  RESTORE_SMALL("tar xf, sync -f", Target.ratio(0.65)),
+  NOCHANGE_SMALL("rsync -an", Target.ratio(0.35)),
+  BACKUP_BIG("cp, sync -f", Target.ratio(1.25)),
+  START("a bare JVM", Target.seconds(0.35));
+
+  /** The most that the ratio of the medians, or our median in seconds, should be. */
+  record Target(double most, boolean isRatio) {
+    static Target ratio(double most) {
+      return new Target(most, true);
+    }
+
+    static Target seconds(double most) {
+      return new Target(most, false);
+    }
+  }
+
+  private final String peer;
+  private final Target target;
+
+  BenchCase(String peer, Target target) {
+    this.peer = peer;
+    this.target = target;
+  }
+
+  String peer() {
+    return peer;
+  }
+
+  Target target() {
+    return target;
+  }
+
+  /** Makes what the two ways need, in a directory that is empty. */
+  Duel prepare(Path directory, int files) throws Exception {
+    return switch (this) {
+      case BACKUP_SMALL -> BackupDuel.small(directory, files);
+      case RESTORE_SMALL -> RestoreDuel.of(directory, files);
+      case NOCHANGE_SMALL -> new NoChangeDuel(directory, files);
+      case BACKUP_BIG -> BackupDuel.big(directory);
+      case START -> StartDuel.of(directory);
+    };
+  }
+
+  /** As it is named on the command line. */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}

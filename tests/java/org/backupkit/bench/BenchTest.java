@@ -1,0 +1,97 @@
+package org.backupkit.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.backupkit.Tool;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** That the bench reckons rightly and runs; how fast anything is, no test says. */
+@Timeout(60)
+class BenchTest {
+  private final StringWriter output = new StringWriter();
+  private final StringWriter errors = new StringWriter();
+
+  @TempDir Path target;
+
+  @Test
+  void median_isTheMiddleOfWhatIsSorted() {
+    assertEquals(2, Figures.median(List.of(9.0, 1.0, 2.0)));
+    assertEquals(2.5, Figures.median(List.of(9.0, 1.0, 2.0, 3.0)));
+    assertEquals(7, Figures.median(List.of(7.0)));
+  }
+
+  @Test
+  void aRatio_isThatOfTheMedians_andReachedUpToTheTarget() {
+    assertEquals(0.5, figures(BenchCase.BACKUP_SMALL, 2).ratio());
+    assertTrue(figures(BenchCase.BACKUP_SMALL, 2.6).isReached());
+    assertFalse(figures(BenchCase.BACKUP_SMALL, 2.7).isReached());
+  }
+
+  @Test
+  void aTargetInSeconds_looksAtOurMedianAlone() {
+    assertTrue(figures(BenchCase.START, 0.35).isReached());
+    assertFalse(figures(BenchCase.START, 0.36).isReached());
+  }
+
+  @Test
+  void json_hasEveryRunAndWhatTheyCameTo() {
+    JsonNode json = figures(BenchCase.BACKUP_SMALL, 2).json();
+    assertEquals("backup-small", json.path("case").asText());
+    assertEquals("[2.0,1.0,30.0]", json.path("oursSeconds").path("runs").toString());
+    assertEquals(2, json.path("oursSeconds").path("median").asDouble());
+    assertEquals(3, json.path("peerSeconds").path("min").asDouble());
+    assertEquals(5, json.path("peerSeconds").path("max").asDouble());
+    assertEquals(0.5, json.path("ratio").asDouble());
+    assertEquals(0.65, json.path("targetRatio").asDouble());
+    assertTrue(json.path("reached").asBoolean());
+  }
+
+  @Test
+  void anUnknownCase_isRefusedWithTheKnownOnes() {
+    assertEquals(2, run("backup-smal"));
+    for (BenchCase known : BenchCase.values()) {
+      assertTrue(errors.toString().contains(known.toString()), errors.toString());
+    }
+    assertEquals(1, errors.toString().lines().count(), errors.toString());
+    assertEquals("", output.toString());
+  }
+
+  @Test
+  void casesThatAreNamed_areRun_andNothingButTheJsonStays() throws IOException {
+    Tool.need("rsync");
+    String[] named = {"backup-small", "restore-small", "nochange-small"};
+    assertEquals(
+        0, run("--pairs=2", "--files=60", named[0], named[1], named[2]), errors.toString());
+    JsonNode json = new ObjectMapper().readTree(target.resolve("bench.json").toFile());
+    assertEquals(
+        List.of(named),
+        json.path("cases").findValues("case").stream().map(JsonNode::asText).toList());
+    assertEquals(2, json.path("pairs").asInt());
+    try (Stream<Path> left = Files.list(target)) {
+      assertEquals(List.of(target.resolve("bench.json")), left.toList());
+    }
+  }
+
+  private int run(String... arguments) {
+    return Bench.run(
+        target, new PrintWriter(output, true), new PrintWriter(errors, true), arguments);
+  }
+
+  /** The peer's median is 4. */
+  private static Figures figures(BenchCase what, double ours) {
+    return new Figures(what, List.of(ours, ours / 2, ours * 15), List.of(5.0, 3.0, 4.0));
+  }
+}

@@ -1,0 +1,125 @@
+package org.backupkit.bench;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.backupkit.BackupService;
+import org.backupkit.Device;
+import org.backupkit.store.BackupReport;
+import org.backupkit.store.BundleResult;
+import org.backupkit.store.Progress;
+import org.backupkit.store.RestoreReport;
+import org.backupkit.store.SnapshotStore;
+
+/** The data of an app that is the same in each run, and its way into a store and back. */
+final class BenchTree {
+  private static final String BUNDLE = "com.example.bench";
+  private static final int FILES_PER_DIRECTORY = 50;
+  private static final int KIB = 1024;
+  private static final int MIB = KIB * KIB;
+
+  private final Path root;
+  private final Path sandbox;
+
+  /** Makes a device with an app that has no data. */
+  BenchTree(Path root) throws IOException {
+    this.root = root;
+    sandbox = new Device(root).addBundle(BUNDLE);
+  }
+
+  /** The app's directory. */
+  Path sandbox() {
+    return sandbox;
+  }
+
+  /** Makes files of 1 to 16 KiB. */
+  void fillSmall(int files) throws IOException {
+    Random random = new Random(1);
+    Path directory = sandbox;
+    for (int i = 0; i < files; i++) {
+      if (i % FILES_PER_DIRECTORY == 0) {
+        directory = Files.createDirectory(sandbox.resolve("d" + i / FILES_PER_DIRECTORY));
+      }
+      byte[] content = new byte[KIB + random.nextInt(15 * KIB + 1)];
+      random.nextBytes(content);
+      Files.write(directory.resolve("file" + i), content);
+    }
+  }
+
+  /** Makes one file of 1 GiB; gives it. */
+  Path fillBig() throws IOException {
+    Random random = new Random(1);
+    byte[] content = new byte[MIB];
+    Path big = sandbox.resolve("big");
+    try (OutputStream out = Files.newOutputStream(big)) {
+      for (int i = 0; i < KIB; i++) {
+        random.nextBytes(content);
+        out.write(content);
+      }
+    }
+    return big;
+  }
+
+  /** Makes a tree that has the names, sizes and times of the app's, but no content. */
+  void copyWithoutContent(Path copy) throws IOException {
+    List<Path> entries;
+    try (Stream<Path> walk = Files.walk(sandbox)) {
+      entries = walk.toList();
+    }
+    for (Path entry : entries) {
+      Path twin = copy.resolve(sandbox.relativize(entry).toString());
+      if (Files.isDirectory(entry)) {
+        Files.createDirectories(twin);
+      } else {
+        try (RandomAccessFile file = new RandomAccessFile(twin.toFile(), "rw")) {
+          file.setLength(Files.size(entry));
+        }
+      }
+    }
+    // A directory's time moves with each file that is made in it.
+    for (Path entry : entries) {
+      Files.setLastModifiedTime(
+          copy.resolve(sandbox.relativize(entry).toString()), Files.getLastModifiedTime(entry));
+    }
+  }
+
+  /** The command that packs the app's data. */
+  String[] tar(Path archive) {
+    return new String[] {"tar", "cf", archive.toString(), "-C", sandbox.toString(), "."};
+  }
+
+  /** Backs the app up, with the start and the end of the service. */
+  BundleResult backUp(Path store) throws IOException {
+    try (BackupService service = BackupService.embedded(root)) {
+      BackupReport report =
+          SnapshotStore.open(store).backup(service, List.of(BUNDLE), Progress.NONE);
+      return only(report.succeeded(), report.bundles());
+    }
+  }
+
+  /** Restores the app, with the start and the end of the service. */
+  void restore(Path store) throws IOException {
+    try (BackupService service = BackupService.embedded(root)) {
+      RestoreReport report =
+          SnapshotStore.open(store).restore(service, List.of(BUNDLE), Progress.NONE);
+      only(report.succeeded(), report.bundles());
+    }
+  }
+
+  /** Where a store has what a backup wrote. */
+  static Path snapshot(Path store, BundleResult result) {
+    return store.resolve(BUNDLE).resolve(result.snapshot());
+  }
+
+  private static BundleResult only(boolean succeeded, List<BundleResult> results) {
+    if (!succeeded) {
+      throw new IllegalStateException(results.toString());
+    }
+    return results.get(0);
+  }
+}

@@ -1,0 +1,59 @@
+package org.backupkit.bench;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.backupkit.Tool;
+import org.jspecify.annotations.Nullable;
+
+/** The second backup where nothing has changed, beside what finds out the same. */
+final class NoChangeDuel implements Duel {
+  private static final int TABLES = 3; // the snapshot's description, its index and its manifest
+
+  private final BenchTree tree;
+  private final Path store;
+  private final Path copy;
+  private @Nullable Path second;
+
+  NoChangeDuel(Path directory, int files) throws Exception {
+    tree = new BenchTree(directory.resolve("device"));
+    store = directory.resolve("store");
+    copy = directory.resolve("copy");
+    tree.fillSmall(files);
+    tree.copyWithoutContent(copy); // rsync looks at names, sizes, modes and times alone
+    String differences = Tool.succeed(rsync("-ani"));
+    if (!differences.isEmpty()) {
+      throw new IllegalStateException("rsync finds a difference: " + differences);
+    }
+    tree.backUp(store);
+  }
+
+  @Override
+  public void ours(Path fresh) throws IOException {
+    second = BenchTree.snapshot(store, tree.backUp(store));
+  }
+
+  @Override
+  public void peers(Path fresh) throws Exception {
+    Tool.succeed(rsync("-an"));
+  }
+
+  /** The next run's backup is to be the second one, too. */
+  @Override
+  public void tidy() throws Exception {
+    if (second != null) {
+      try (Stream<Path> files = Files.list(second)) {
+        if (files.count() > TABLES) {
+          throw new IllegalStateException("something has changed: " + second);
+        }
+      }
+      Bench.remove(second);
+      second = null;
+    }
+  }
+
+  private String[] rsync(String options) {
+    return new String[] {"rsync", options, tree.sandbox() + "/", copy + "/"};
+  }
+}

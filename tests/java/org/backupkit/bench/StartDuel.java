@@ -1,0 +1,32 @@
+package org.backupkit.bench;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import org.backupkit.Device;
+import org.backupkit.Tool;
+
+/**
+ * The command, from its launcher to a service that has answered, beside a JVM that does nothing.
+ */
+record StartDuel(Path root) implements Duel {
+  static Duel of(Path directory) throws IOException {
+    Path root = directory.resolve("device");
+    new Device(root).addBundle("com.example.bench");
+    return new StartDuel(root);
+  }
+
+  @Override
+  public void ours(Path fresh) throws Exception {
+    Tool.succeed("./backupkit", "capabilities", "--root", root.toString());
+  }
+
+  @Override
+  public void peers(Path fresh) throws Exception {
+    Tool.succeed(
+        System.getProperty("java.home") + "/bin/java",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Xshare:auto",
+        "-version");
+  }
+}
