@@ -26,6 +26,7 @@ class FaultTest : public FaultRun {
     if (what.kind != Break::Kind::kKill && !can_change_calls()) {
       GTEST_SKIP() << "calls are changed on x86-64 only";
     }
+    if (always_new && kSanitized) GTEST_SKIP() << "a sanitizer does not ask for the rest";
     restore_old_state();
     const auto whole = run("restore", {{.role = role, .what = what}});
     ASSERT_EQ(whole.status, 0);
@@ -64,7 +65,7 @@ TEST_F(FaultTest, a_recovery_killed_anywhere) {
   std::mt19937 random(seed);
   const auto calls = run("restore", {{.role = kExtension}}).calls;
   size_t kills = 0;
-  const size_t rounds = visits_all() ? 1000 : kVisited;
+  const size_t rounds = visits_all() ? 1000 : affordable(kVisited);
   for (size_t round = 0; round < rounds; ++round) {
     restore_old_state();
     const auto at = calls - random() % (calls / 3);  // the commit
@@ -104,7 +105,7 @@ TEST_F(FaultTest, half_of_what_was_asked_for) {
 }
 
 TEST_F(FaultTest, never_all_that_was_asked_for) {
-  if (!can_change_calls()) GTEST_SKIP() << "calls are changed on x86-64 only";
+  if (!can_change_calls() || kSanitized) GTEST_SKIP() << "as above";
   const Break what{visits_all() ? Break::Kind::kCutToOne : Break::Kind::kCutToHalf};
   restore_old_state();
   const auto cut = run("restore", {{kExtension, 1, kEveryCall, what}});

@@ -60,7 +60,7 @@ TEST_F(LoadFault, killed_at_random) {
     check(true);
     calls[i] = whole.calls;
   }
-  const size_t rounds = visits_all() ? 1000 : 6;
+  const size_t rounds = visits_all() ? 1000 : affordable(6);
   size_t kills = 0;
   size_t new_ones = 0;
   for (size_t round = 0; round < rounds; ++round) {

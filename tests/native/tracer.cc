@@ -58,7 +58,8 @@ class Tracer {
     for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
     return follow(start([&] {
-      (void)::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // which ptrace(2) keeps from working
+      // ptrace(2) keeps the search for leaks from working, and 1 is an exit code of the program's.
+      (void)::setenv("ASAN_OPTIONS", "detect_leaks=0:exitcode=99", 1);
       ::execv(arguments[0], arguments.data());
       return 127;
     }));
