@@ -214,6 +214,7 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
                      "'" + item.file_name + "' ends without an end: it is cut off");
     }
   }
+  if (auto made = stage_.await_files(); !made) return failure(made.error().in(item.file_name));
   if (auto spared = spare_room(item); !spared) return spared;
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +

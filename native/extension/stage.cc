@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -62,6 +62,11 @@ Result<bool> is_same(BorrowedFd parent, const std::string& name, bool may_be_lin
   return *same == entry.size;
 }
 
+bool is_free(BorrowedFd parent, const std::string& name) {
+  struct stat found{};
+  return ::fstatat(parent.get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
 Result<void> named(Result<void> result, const Entry& entry) {
   if (!result) return failure(result.error().in("'" + entry.path + "'"));
   return result;
@@ -83,6 +88,10 @@ Result<void> Stage::admit(Entry& entry) {
     entry.path = is_top ? prefix.substr(0, prefix.size() - 1) : prefix + entry.path;
     if (is_link) entry.link_target = prefix + entry.link_target;
   }
+  // What comes under the path of a file that is not made yet comes after it.
+  if (coming_.contains(entry.path)) {
+    if (auto made = await_files(); !made) return made;
+  }
   if (options_.drops_labels) {
     std::erase_if(entry.xattrs, [](const auto& xattr) { return is_label(xattr.first); });
   }
@@ -92,19 +101,15 @@ Result<void> Stage::admit(Entry& entry) {
 
 Result<BorrowedFd> Stage::staged_parent_of(const std::string& path) {
   const auto wanted = parent_name(path);
-  if (wanted.empty()) {
-    staged_ = {};  // it may be what gives way next
-    return stage_;
-  }
   if (!staged_.is_known || staged_.path != wanted) {
     if (options_.resumes) {
       if (auto unlocked = unlock_staged(wanted); !unlocked) return failure(unlocked.error());
     }
-    auto made = make_directories(stage_, wanted, kPrivate);
+    auto made = make_directories(stage_, wanted.empty() ? "." : wanted, kPrivate);
     if (!made) return failure(made.error());
-    staged_ = {wanted, std::move(*made), true};
+    staged_ = {wanted, std::make_shared<UniqueFd>(std::move(*made)), true};
   }
-  return staged_.directory.borrow();
+  return staged_.directory->borrow();
 }
 
 // An interrupted restore may have given the directories on the way the modes that they will have.
@@ -125,9 +130,10 @@ Result<BorrowedFd> Stage::present_parent_of(const std::string& path) {
   if (wanted.empty()) return sandbox_;
   if (!present_.is_known || present_.path != wanted) {
     auto opened = open_beneath(sandbox_, wanted, O_PATH | O_DIRECTORY);
-    present_ = {wanted, opened ? std::move(*opened) : UniqueFd(), true};
+    auto directory = std::make_shared<UniqueFd>(opened ? std::move(*opened) : UniqueFd());
+    present_ = {wanted, std::move(directory), true};
   }
-  return present_.directory.borrow();
+  return present_.directory->borrow();
 }
 
 Result<void> Stage::put(Entry entry, TarReader& reader, BorrowedFd archive) {
@@ -156,7 +162,7 @@ Result<void> Stage::put_regular(const Entry& entry, TarReader& reader, BorrowedF
   if (*present) return clear_staged(entry.path);
   auto staged = is_staged(entry, reader, archive);
   if (!staged) return failure(staged.error());
-  return *staged ? Result<void>{} : make_file(entry, reader);
+  return *staged ? Result<void>{} : make_file(entry, reader, archive);
 }
 
 Result<void> Stage::put_directory(const Entry& entry) {
@@ -179,6 +185,7 @@ Result<void> Stage::put_directory(const Entry& entry) {
 
 // Takes away what an earlier entry, or restore, had under the same path.
 Result<void> Stage::clear_place(BorrowedFd parent, const std::string& path) {
+  if (auto made = await_files(); !made) return made;
   directories_.erase(path);
   const auto below = path + "/";
   auto listed = directories_.lower_bound(below);
@@ -215,7 +222,26 @@ Result<UniqueFd> Stage::create(const std::string& path) {
   return file;
 }
 
-Result<void> Stage::make_file(const Entry& entry, TarReader& reader) {
+Result<void> Stage::make_room(BorrowedFd parent, const std::string& path) {
+  return is_free(parent, base_name(path)) ? Result<void>{} : clear_place(parent, path);
+}
+
+Result<void> Stage::await_files() {
+  coming_.clear();
+  return maker_.finish();
+}
+
+Result<void> Stage::make_file(const Entry& entry, TarReader& reader, BorrowedFd archive) {
+  auto parent = staged_parent_of(entry.path);
+  if (!parent) return failure(parent.error());
+  const auto offset = reader.content_offset();
+  if (!offset) return failure(offset.error());
+  if (entry.holes.empty() && is_free(*parent, base_name(entry.path))) {
+    bytes_ += entry.size;
+    coming_.insert(entry.path);
+    return maker_.add({staged_.directory, base_name(entry.path), entry.path, metadata_of(entry),
+                       archive, *offset, entry.size});
+  }
   auto file = create(entry.path);
   if (!file) return failure(file.error());
   if (auto copied = reader.copy_content(file->borrow()); !copied) return copied;
@@ -227,7 +253,7 @@ Result<void> Stage::make_node(const Entry& entry) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (auto cleared = clear_place(*parent, entry.path); !cleared) return cleared;
+  if (auto free = make_room(*parent, entry.path); !free) return free;
   int made = -1;
   switch (entry.type) {
     case EntryType::kSymlink:
@@ -270,6 +296,7 @@ Result<bool> Stage::is_staged(const Entry& entry, const TarReader& reader, Borro
 }
 
 Result<void> Stage::put_links() {
+  if (auto made = await_files(); !made) return made;
   for (const auto& link : links_) {
     if (auto made = make_link(link); !made) return named(std::move(made), link);
   }
@@ -293,7 +320,7 @@ Result<void> Stage::make_link(const Entry& entry) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (auto cleared = clear_place(*parent, entry.path); !cleared) return cleared;
+  if (auto free = make_room(*parent, entry.path); !free) return free;
   if (::linkat(first->get(), base_name(target).c_str(), parent->get(), name.c_str(), 0) != 0) {
     return errno_failure("link to '" + target + "'");
   }
@@ -313,7 +340,7 @@ Result<void> Stage::place_file(const Entry& entry, BorrowedFd file) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (auto cleared = clear_place(*parent, entry.path); !cleared) return cleared;
+  if (auto free = make_room(*parent, entry.path); !free) return free;
   if (::linkat(AT_FDCWD, self_name(file).c_str(), parent->get(), name.c_str(), AT_SYMLINK_FOLLOW) !=
       0) {
     return copy_file(entry, file);
@@ -388,6 +415,7 @@ Result<void> Stage::settle_present(const Entry& entry) {
 
 // The deepest first, as each of them may become one that leads nowhere for its owner.
 Result<void> Stage::finish() {
+  if (auto made = await_files(); !made) return made;
   staged_ = {};
   constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
   for (auto last = directories_.rbegin(); last != directories_.rend(); ++last) {

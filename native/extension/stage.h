@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "backupkit/unique_fd.h"
 #include "native/archive/tar_header.h"
 #include "native/archive/tar_reader.h"
+#include "native/extension/file_maker.h"
 #include "native/extension/journal.h"
 #include "native/extension/metadata.h"
 #include "native/io/copy.h"
@@ -33,9 +35,13 @@ class Stage {
   Stage(BorrowedFd sandbox, BorrowedFd stage, StageOptions options)
       : sandbox_(sandbox), stage_(stage), options_(std::move(options)) {}
 
-  // Makes the reader's current entry, whose header is `entry`; a hard link only with put_links().
-  // `archive` is what the reader reads.
+  // Makes the reader's current entry, whose header is `entry`: a file by the time that
+  // await_files() has returned, a hard link only with put_links(). `archive` is what the reader
+  // reads; it stays open until then.
   [[nodiscard]] Result<void> put(Entry entry, TarReader& reader, BorrowedFd archive);
+
+  // Waits until all files are made. Error: one could not be.
+  [[nodiscard]] Result<void> await_files();
 
   // Gives the unnamed `file`, which nobody can write any more, its name, metadata and holes.
   [[nodiscard]] Result<void> put_file(Entry entry, BorrowedFd file);
@@ -69,7 +75,7 @@ class Stage {
   // The directory that was opened last, which the next entry is mostly in, too.
   struct Held {
     std::string path;
-    UniqueFd directory;  // not open: there is none
+    std::shared_ptr<UniqueFd> directory;  // not open: there is none
     bool is_known = false;
   };
 
@@ -78,7 +84,8 @@ class Stage {
   [[nodiscard]] Result<BorrowedFd> present_parent_of(const std::string& path);
   [[nodiscard]] Result<void> put_regular(const Entry& entry, TarReader& reader, BorrowedFd archive);
   [[nodiscard]] Result<void> put_directory(const Entry& entry);
-  [[nodiscard]] Result<void> make_file(const Entry& entry, TarReader& reader);
+  [[nodiscard]] Result<void> make_file(const Entry& entry, TarReader& reader, BorrowedFd archive);
+  [[nodiscard]] Result<void> make_room(BorrowedFd parent, const std::string& path);
   [[nodiscard]] Result<void> make_link(const Entry& entry);
   [[nodiscard]] Result<void> place_file(const Entry& entry, BorrowedFd file);
   [[nodiscard]] Result<void> copy_file(const Entry& entry, BorrowedFd file);
@@ -107,6 +114,8 @@ class Stage {
   std::vector<std::string> databases_;
   std::vector<Entry> links_;
   Copier copier_;
+  FileMaker maker_{FileMaker::usual_threads()};
+  std::set<std::string> coming_;  // the files that maker_ may not have made yet
   uint64_t entries_ = 0;
   uint64_t bytes_ = 0;
 };

@@ -79,6 +79,15 @@ TEST_F(TransactionTest, of_entries_with_one_path_the_last_one_counts) {
     make_file(sandbox() / (place + "there"), "right");
     for (const auto& tree : {right, sandbox()}) set_time(tree / (place + "there"), 5, 0);
   }
+  // Enough for several threads.
+  for (int i = 0; i < 300; ++i) {
+    const auto path = "folder" + std::to_string(i % 20) + "/" + std::to_string(i);
+    make_file(wrong / path, "wrong");
+    fs::create_directories((right / path).parent_path());
+    if (i % 3 == 0) fs::create_symlink("right", right / path);
+    if (i % 3 == 1) make_file(right / path / "below", "right");
+    if (i % 3 == 2) make_file(right / path, "right");
+  }
   const auto sandbox_fd = root();
   auto transaction = Transaction::begin(sandbox_fd).value();
   Stage stage(sandbox_fd, transaction.stage(), {});
