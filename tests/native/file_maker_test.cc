@@ -88,7 +88,7 @@ class FileMakerTest : public Census {
 };
 
 TEST_F(FileMakerTest, all_files_are_made_with_content_and_metadata) {
-  for (const size_t threads : {0, 1, 4}) {
+  for (const size_t threads : {size_t{0}, size_t{1}, size_t{4}}) {
     {
       FileMaker maker(threads);
       for (uint64_t i = 0; i < kFiles; ++i) ASSERT_TRUE(maker.add(file(i)).has_value());
@@ -105,7 +105,7 @@ TEST_F(FileMakerTest, all_files_are_made_with_content_and_metadata) {
 }
 
 TEST_F(FileMakerTest, one_that_cannot_be_made_is_named_and_nothing_comes_after_it) {
-  for (const size_t threads : {0, 1, 4}) {
+  for (const size_t threads : {size_t{0}, size_t{1}, size_t{4}}) {
     FileMaker maker(threads);
     make_file(made() / file(700).path, "in the way");
     Result<void> added;

@@ -106,7 +106,7 @@ TEST_F(ReadAheadTest, entries_come_in_the_order_of_the_walk_with_what_was_read) 
   const auto plain = walk(none);
   EXPECT_EQ(read_, 0U);
   ASSERT_GT(plain.size(), 800U);
-  for (const size_t threads : {1, 3}) {
+  for (const size_t threads : {size_t{1}, size_t{3}}) {
     read_ = 0;
     ReadAhead ahead(with_threads(threads), handlers());
     EXPECT_EQ(walk(ahead), plain);
