@@ -214,7 +214,6 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
                      "'" + item.file_name + "' ends without an end: it is cut off");
     }
   }
-  if (auto made = stage_.await_files(); !made) return failure(made.error().in(item.file_name));
   if (auto spared = spare_room(item); !spared) return spared;
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +
@@ -222,8 +221,10 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
                                           std::to_string(item.entries));
 }
 
-// The part is in the stage; for one who resumes it is kept while there is room for all the others.
+// The part is in the stage when its files are made; for one who resumes it is kept while there is
+// room for all the others.
 Result<void> Restore::spare_room(const IndexItem& part) {
+  if (auto made = stage_.await_files(); !made) return failure(made.error().in(part.file_name));
   packed_ -= part.size;
   if (settings_.is_resumable) {
     auto free = free_space();
