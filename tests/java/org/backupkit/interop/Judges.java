@@ -17,7 +17,7 @@ import org.backupkit.Tool;
  * path pass over the directory {@code deep} at the top, which has paths longer than a system call
  * takes.
  */
-final class Judges {
+public final class Judges {
   private static final int MOST_LINES = 10;
 
   // What each prints of the tree that it works in.
@@ -66,7 +66,7 @@ final class Judges {
   private Judges() {}
 
   /** Skips the test where one of them, or what makes the tree for them, is missing. */
-  static void need() {
+  public static void need() {
     Tool.need("bash", "perl", "rsync", "find", "getfattr", "setfattr", "getfacl", "setfacl", "tar");
   }
 
@@ -76,7 +76,7 @@ final class Judges {
   }
 
   /** Fails where one of them tells the trees apart. */
-  static void assertSame(Path expected, Path actual) throws Exception {
+  public static void assertSame(Path expected, Path actual) throws Exception {
     assertSame(expected, actual, UnaryOperator.identity());
   }
 
