@@ -44,6 +44,7 @@ class SystemCall {
                                            SYS_set_tid_address,
                                            SYS_execve,
                                            SYS_set_robust_list,
+                                           SYS_rseq,
                                            SYS_rt_sigprocmask,
                                            SYS_prlimit64};
     return !kNever.contains(number());
