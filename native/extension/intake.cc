@@ -190,9 +190,9 @@ Result<void> Intake::check_published(const std::string& uri) {
   if (found == files_.end()) {
     return failure(Code::kInvalidArgument, "'" + uri + "' was never asked for");
   }
-  auto written = has_writers(found->second.content.borrow());
+  auto written = writers_of(found->second.content.borrow());
   if (!written) return failure(written.error().in("'" + uri + "'"));
-  if (*written) {
+  if (*written == Writers::kSome) {
     return failure(Code::kNotPermitted, "'" + uri + "' is still open for writing: close it first");
   }
   return {};

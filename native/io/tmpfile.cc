@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kNeededSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
 constexpr int kNameAttempts = 100;
+constexpr mode_t kOwnerOnly = 0600;
 constexpr size_t kReadStep = 65536;
 
 std::atomic<bool> named_files_forced = false;
@@ -45,7 +46,8 @@ Result<UniqueFd> unlinked_file(BorrowedFd directory) {
     const auto name = random_name();
     if (!name) return failure(name.error());
     UniqueFd made(retry([&] {
-      return ::openat(directory.get(), name->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+      return ::openat(directory.get(), name->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                      kOwnerOnly);
     }));
     if (made.is_open()) {
       if (::unlinkat(directory.get(), name->c_str(), 0) != 0) return errno_failure(*name);
@@ -75,8 +77,9 @@ void survive_lease_breaks() {
 
 Result<UniqueFd> unnamed_file(BorrowedFd directory) {
   if (!named_files_forced) {
-    UniqueFd made(retry(
-        [&] { return ::openat(directory.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+    UniqueFd made(retry([&] {
+      return ::openat(directory.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kOwnerOnly);
+    }));
     if (made.is_open()) return made;
     // EISDIR, ENOENT: kernels and file systems that read it as O_DIRECTORY|O_RDWR.
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
@@ -138,24 +141,49 @@ Result<Bytes> read_file(BorrowedFd file, size_t limit) {
   }
 }
 
-Result<bool> has_writers(BorrowedFd readonly) {
+Result<Writers> writers_of(BorrowedFd readonly) {
   survive_lease_breaks();
   if (retry([&] { return ::fcntl(readonly.get(), F_SETLEASE, F_RDLCK); }) == 0) {
     if (retry([&] { return ::fcntl(readonly.get(), F_SETLEASE, F_UNLCK); }) != 0) {
       return errno_failure("give back a lease");
     }
-    return false;
+    return Writers::kNone;
   }
   switch (errno) {
     case EAGAIN:
-      return true;
+      return Writers::kSome;
     case EINVAL:
     case EACCES:
     case EOPNOTSUPP:
     case ENOLCK:
-      return false;
+      return Writers::kUnknown;
     default:
       return errno_failure("take a lease");
+  }
+}
+
+Result<bool> give_name(BorrowedFd readonly, const std::string& path) {
+  struct stat found{};
+  if (::fstat(readonly.get(), &found) != 0) return errno_failure("stat");
+  if (!S_ISREG(found.st_mode) || found.st_nlink != 0) return false;
+  // The mode after the owner, who could set it; it takes the effect of any ACL, too. What is open
+  // by then is seen below.
+  const bool is_ours = ::fchown(readonly.get(), ::geteuid(), ::getegid()) == 0 &&
+                       ::fchmod(readonly.get(), kOwnerOnly) == 0;
+  if (!is_ours) return false;
+  const auto writers = writers_of(readonly);
+  if (!writers) return failure(writers.error());
+  if (*writers != Writers::kNone) return false;
+  const auto file = "/proc/self/fd/" + std::to_string(readonly.get());
+  if (::linkat(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  switch (errno) {
+    case EEXIST:
+    case ENOSPC:
+    case EDQUOT:
+    case EIO:
+      return errno_failure("name '" + path + "'");
+    default:
+      return false;
   }
 }
 

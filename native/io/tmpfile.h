@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
@@ -34,10 +35,17 @@ void force_named_files(bool force);
 // position is neither used nor moved. Works on /proc files, whose size reads as 0.
 [[nodiscard]] Result<Bytes> read_file(BorrowedFd file, size_t limit);
 
-// Whether anybody has the file of `readonly` open to write, us included; tells by a read lease,
-// which is given back at once. Gives false where leases do not exist or are not ours to take
-// (foreign owner without CAP_LEASE): then nothing is known. Sets SIGIO of the process to ignored
-// where it had its default action, which kills.
-[[nodiscard]] Result<bool> has_writers(BorrowedFd readonly);
+enum class Writers : uint8_t { kNone, kSome, kUnknown };
+
+// Who has the file of `readonly` open to write, us included; tells by a read lease, which is given
+// back at once. Unknown where leases do not exist or are not ours to take (foreign owner without
+// CAP_LEASE). Sets SIGIO of the process to ignored where it had its default action, which kills.
+[[nodiscard]] Result<Writers> writers_of(BorrowedFd readonly);
+
+// Gives an unnamed file that came from elsewhere the name `path`, where nothing is, and makes it
+// ours, mode 0600, so that nobody can open it to write. False, and nothing is at `path`: it cannot
+// be had like this (it has a name, a writer, or another file system; we may not own it), but be
+// copied.
+[[nodiscard]] Result<bool> give_name(BorrowedFd readonly, const std::string& path);
 
 }  // namespace backupkit

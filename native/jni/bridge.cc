@@ -160,6 +160,10 @@ jlong complete_file(Env& env, jint in, jint out) {
   return static_cast<jlong>(env.value(complete(BorrowedFd(in), BorrowedFd(out), copier)));
 }
 
+jboolean name_file(Env& env, jint fd, jbyteArray path) {
+  return env.value(give_name(BorrowedFd(fd), env.path(path))) ? JNI_TRUE : JNI_FALSE;
+}
+
 jbyteArray read_all(Env& env, jint fd) {
   return env.array(env.value(read_file(BorrowedFd(fd), kMaxWhole)));
 }
@@ -223,6 +227,7 @@ const std::array kNatives{
     native<&size_of>("size"),
     native<&transfer>("transfer"),
     native<&complete_file>("complete"),
+    native<&name_file>("giveName"),
     native<&read_all>("readAll"),
     native<&hash>("hash"),
     native<&sync_file_system>("syncFileSystem"),

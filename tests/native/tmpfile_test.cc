@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
 
 #include "tests/native/census.h"
+#include "tests/native/tree.h"
 
 namespace backupkit {
 namespace {
@@ -28,7 +31,8 @@ INSTANTIATE_TEST_SUITE_P(BothWays, Tmpfile, ::testing::Bool());
 
 using SealedFile = Census;
 using ReadFile = Census;
-using Writers = Census;
+using WritersOf = Census;
+using GiveName = Census;
 
 TEST_P(Tmpfile, unnamed_file_has_no_name_and_its_owner_only) {
   const ScratchDirectory scratch;
@@ -113,42 +117,113 @@ TEST_F(ReadFile, directory_is_an_error) {
   EXPECT_EQ(read_file(scratch.fd(), 1000000).error().sys_errno, EISDIR);
 }
 
-TEST_F(Writers, are_seen_as_long_as_they_have_it_open) {
+TEST_F(WritersOf, are_seen_as_long_as_they_have_it_open) {
   const ScratchDirectory scratch;
   const auto path = scratch / "file";
   UniqueFd writer(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd other_reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_TRUE(has_writers(reader.borrow()).value());
+  EXPECT_EQ(writers_of(reader.borrow()), Writers::kSome);
   writer.reset();
-  EXPECT_FALSE(has_writers(reader.borrow()).value());
+  EXPECT_EQ(writers_of(reader.borrow()), Writers::kNone);
   EXPECT_EQ(::fcntl(reader.get(), F_GETLEASE), F_UNLCK);
   writer.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   EXPECT_TRUE(writer.is_open());
-  EXPECT_TRUE(has_writers(reader.borrow()).value());
+  EXPECT_EQ(writers_of(reader.borrow()), Writers::kSome);
 }
 
-TEST_F(Writers, of_an_unnamed_file_are_seen) {
+TEST_F(WritersOf, of_an_unnamed_file_are_seen) {
   const ScratchDirectory scratch;
   auto writer = unnamed_file(scratch.fd()).value();
   const auto reader = reopen_readonly(writer.borrow()).value();
-  EXPECT_TRUE(has_writers(reader.borrow()).value());
+  EXPECT_EQ(writers_of(reader.borrow()), Writers::kSome);
   writer.reset();
-  EXPECT_FALSE(has_writers(reader.borrow()).value());
+  EXPECT_EQ(writers_of(reader.borrow()), Writers::kNone);
 }
 
-TEST_F(Writers, are_unknown_where_there_are_no_leases) {
+TEST_F(WritersOf, are_unknown_where_there_are_no_leases) {
   const ScratchDirectory scratch;
-  EXPECT_FALSE(has_writers(scratch.fd()).value());
-  EXPECT_EQ(has_writers(BorrowedFd(-1)).error().sys_errno, EBADF);
+  EXPECT_EQ(writers_of(scratch.fd()), Writers::kUnknown);
+  EXPECT_EQ(writers_of(BorrowedFd(-1)).error().sys_errno, EBADF);
 }
 
-TEST_F(Writers, looking_for_them_makes_SIGIO_harmless) {
+TEST_F(WritersOf, looking_for_them_makes_SIGIO_harmless) {
   const ScratchDirectory scratch;
-  (void)has_writers(scratch.fd());
+  (void)writers_of(scratch.fd());
   struct sigaction action{};
   ASSERT_EQ(::sigaction(SIGIO, nullptr, &action), 0);
   EXPECT_EQ(action.sa_handler, SIG_IGN);
+}
+
+// One that a peer has written, and may look at only.
+UniqueFd received_file(const ScratchDirectory& scratch) {
+  const auto file = unnamed_file(scratch.fd()).value();
+  EXPECT_EQ(::write(file.get(), "abc", 3), 3);
+  return reopen_readonly(file.borrow()).value();
+}
+
+TEST_F(GiveName, makes_the_same_file_ours_alone) {
+  const ScratchDirectory scratch;
+  const auto file = received_file(scratch);
+  ASSERT_EQ(::fchmod(file.get(), 0666), 0);
+  ASSERT_EQ(give_name(file.borrow(), scratch / "name"), true);
+  struct stat given{};
+  struct stat named{};
+  ASSERT_EQ(::fstat(file.get(), &given), 0);
+  ASSERT_EQ(::stat((scratch / "name").c_str(), &named), 0);
+  EXPECT_EQ(named.st_ino, given.st_ino);
+  EXPECT_EQ(named.st_mode, mode_t{S_IFREG | 0600});
+  EXPECT_EQ(named.st_uid, ::geteuid());
+  EXPECT_EQ(named.st_gid, ::getegid());
+  EXPECT_EQ(named.st_nlink, 1U);
+}
+
+TEST_F(GiveName, an_app_that_made_it_cannot_write_it_any_more) {
+  if (::geteuid() != 0) GTEST_SKIP() << "another owner needs root";
+  constexpr uid_t kApp = 12345;
+  const ScratchDirectory scratch;
+  const auto file = received_file(scratch);
+  ASSERT_EQ(::fchown(file.get(), kApp, kApp), 0);
+  ASSERT_EQ(give_name(file.borrow(), scratch / "name"), true);
+  const pid_t app = ::fork();
+  if (app == 0) {
+    const auto self = "/proc/self/fd/" + std::to_string(file.get());
+    const bool is_dropped =
+        ::setresgid(kApp, kApp, kApp) == 0 && ::setresuid(kApp, kApp, kApp) == 0;
+    ::_exit(is_dropped && ::open(self.c_str(), O_RDWR | O_CLOEXEC) < 0 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(app, &status, 0), app);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(GiveName, leaves_alone_what_somebody_may_change) {
+  const ScratchDirectory scratch;
+  const auto writer = unnamed_file(scratch.fd()).value();
+  const auto reader = reopen_readonly(writer.borrow()).value();
+  EXPECT_EQ(give_name(reader.borrow(), scratch / "name"), false);
+  make_file(scratch / "other", "abc");
+  const UniqueFd named(::open((scratch / "other").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(give_name(named.borrow(), scratch / "name"), false);
+  EXPECT_FALSE(std::filesystem::exists(scratch / "name"));
+}
+
+TEST_F(GiveName, leaves_alone_what_can_have_none_there) {
+  const ScratchDirectory scratch;
+  const auto memory = sealed_memfd("test", Bytes{1}).value();
+  EXPECT_EQ(give_name(memory.borrow(), scratch / "name"), false);
+  force_named_files(true);
+  EXPECT_EQ(give_name(received_file(scratch).borrow(), scratch / "name"), false);
+  force_named_files(false);
+  EXPECT_FALSE(std::filesystem::exists(scratch / "name"));
+}
+
+TEST_F(GiveName, replaces_nothing) {
+  const ScratchDirectory scratch;
+  make_file(scratch / "name", "old");
+  const auto given = give_name(received_file(scratch).borrow(), scratch / "name");
+  EXPECT_EQ(given.error().sys_errno, EEXIST);
+  EXPECT_EQ(std::filesystem::file_size(scratch / "name"), 3U);
 }
 
 }  // namespace

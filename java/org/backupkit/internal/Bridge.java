@@ -123,6 +123,17 @@ public final class Bridge {
   public static native long complete(int in, int out) throws BackupException;
 
   /**
+   * Gives a received file that has no name one, and makes it this process's own, which nobody else
+   * can write.
+   *
+   * @param fd the file
+   * @param path where nothing is
+   * @return false when it cannot be had like this, but can be copied
+   * @throws BackupException if something is at the path, or there is no space for the name
+   */
+  public static native boolean giveName(int fd, byte[] path) throws BackupException;
+
+  /**
    * Reads a whole file from offset 0; the position stays.
    *
    * @param fd the file

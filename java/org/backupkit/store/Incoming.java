@@ -14,6 +14,7 @@ import org.backupkit.BackupFile;
 import org.backupkit.ErrorCode;
 import org.backupkit.Fd;
 import org.backupkit.internal.Bridge;
+import org.backupkit.internal.PathBytes;
 import org.jspecify.annotations.Nullable;
 
 /** One bundle's snapshot while it is written. Used by one thread. */
@@ -93,7 +94,7 @@ final class Incoming {
   }
 
   /**
-   * Copies one file in; one of the same name replaces the earlier. After a failure on this side it
+   * Takes one file in; one of the same name replaces the earlier. After a failure on this side it
    * does nothing.
    */
   void add(BackupFile file) {
@@ -111,7 +112,7 @@ final class Incoming {
       requireNew(uri);
       Fd manifest = file.manifestFd();
       if (uri.equals(Description.INDEX)) {
-        files.put(uri, file.fd().copyTo(target));
+        files.put(uri, take(file.fd(), target));
         if (manifest != null) {
           manifest.copyTo(directory.resolve(Description.MANIFEST));
         }
@@ -122,14 +123,21 @@ final class Incoming {
         manifest.copyTo(rows);
       }
       if (Leftover.isPart(uri)) {
-        files.put(uri, file.fd().copyTo(target));
+        files.put(uri, take(file.fd(), target));
         Files.writeString(directory.resolve(Leftover.HASHES).resolve(uri), Hashes.of(target));
       } else if (!reuse(rows, target)) {
-        files.put(uri, file.fd().copyTo(target));
+        files.put(uri, take(file.fd(), target));
       }
     } catch (IOException e) {
       fail(Failure.of("\"" + target + "\" could not be written", e));
     }
+  }
+
+  /** Takes a file that nobody else has as it is, and copies any other. */
+  private static long take(Fd file, Path target) throws IOException {
+    Files.deleteIfExists(target);
+    boolean isNamed = Bridge.giveName(file.number(), PathBytes.of(target));
+    return isNamed ? file.size() : file.copyTo(target);
   }
 
   /** A clock that was set back may give a part's name twice. */

@@ -7,19 +7,23 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
 import org.backupkit.store.ProgressEvent.Kind;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -29,6 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 class SnapshotStoreTest {
   private static final String NOTES = "com.example.notes";
   private static final String PHOTOS = "com.example.photos";
+  private static final String FIRST_PART = "part.0.tar";
   private static final int BIG = 5 << 20;
 
   @TempDir Path folder;
@@ -89,6 +94,44 @@ class SnapshotStoreTest {
       store.restore(service, List.of(PHOTOS), Progress.NONE);
     }
     assertEquals(-1, Arrays.mismatch(bytes, Files.readAllBytes(photo)));
+  }
+
+  /** What a part costs is its name: its bytes stay where the extension has written them. */
+  @Test
+  void part_onTheSameFileSystem_isTakenAndNotCopied() throws IOException {
+    Assumptions.assumeTrue(
+        Set.of("ext4", "xfs", "btrfs", "tmpfs").contains(Files.getFileStore(folder).type()),
+        "the file system may have no unnamed files");
+    SnapshotStore store = SnapshotStore.open(directory);
+    List<Object> delivered = new ArrayList<>();
+    try (BackupService service = BackupService.embedded(root)) {
+      Progress whileItIsOpen = event -> delivered.addAll(openInodes(event));
+      assertTrue(store.backupFull(service, List.of(NOTES), whileItIsOpen).succeeded());
+    }
+    Path part =
+        Directories.entries(store.snapshots().get(0).directory()).stream()
+            .filter(file -> file.toString().endsWith(FIRST_PART))
+            .findAny()
+            .orElseThrow();
+    assertTrue(delivered.contains(Files.getAttribute(part, "unix:ino")), delivered.toString());
+    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(part)));
+  }
+
+  /** The inodes of the descriptors that this process has when a part has come. */
+  private static List<Object> openInodes(ProgressEvent event) {
+    List<Object> inodes = new ArrayList<>();
+    if (event.kind() == Kind.FILE && event.text().endsWith(FIRST_PART)) {
+      try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+        for (Path descriptor : descriptors.toList()) {
+          if (Files.exists(descriptor)) {
+            inodes.add(Files.getAttribute(descriptor, "unix:ino"));
+          }
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+    return inodes;
   }
 
   @Test
