@@ -278,6 +278,7 @@ Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
   ManifestRow kept = row(found, old.in);
   kept.hash = old.hash;
   kept.xattrs = old.xattrs;
+  kept.holes = old.holes;
   kept.is_incremental = false;
   ++unchanged_;
   history_->take(found.inode);

@@ -42,21 +42,23 @@ bool has_xattrs(const ScanEntry& found, BorrowedFd copy, const std::optional<std
   return xattrs && digest_of(*xattrs) == *digest;
 }
 
-// Whether the file still has the content of that hash; no, where it cannot be told.
-Result<bool> has_content(const ScanEntry& found, BorrowedFd copy, const std::string& hash,
+// Whether the file still has the content and the holes of that row; no, where it cannot be told.
+Result<bool> has_content(const ScanEntry& found, BorrowedFd copy, const ManifestRow& row,
                          FileHasher& hasher) {
-  if (!hash.starts_with("xxh3:")) return false;
+  if (!row.hash.starts_with("xxh3:") || !row.holes) return false;
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   UniqueFd file;
   if (!copy.is_open()) {
     file.reset(retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
     if (!file.is_open()) return false;
-    copy = file.borrow();
   }
-  const auto holes = holes_of(copy, found.size);
+  const BorrowedFd content = copy.is_open() ? copy : file.borrow();
+  const auto holes = holes_of(content, found.size);
   if (!holes) return false;
-  auto now = hasher.hash(copy, found.size, *holes, found.path);
-  return now && *now == hash;
+  // A copy has its own; those of the file were read beside it.
+  if (digest_of(copy.is_open() ? found.holes : *holes) != *row.holes) return false;
+  auto now = hasher.hash(content, found.size, *holes, found.path);
+  return now && *now == row.hash;
 }
 
 // Whether an earlier backup has, by that row, what the entry is.
@@ -71,8 +73,7 @@ Result<bool> holds(const std::optional<ManifestRow>& old, const ScanEntry& found
       if (is_all_in_its_row(found)) return true;
       [[fallthrough]];
     case Change::kRehash:
-      return S_ISREG(found.mode) ? has_content(found, copy, old->hash, hasher)
-                                 : Result<bool>(false);
+      return S_ISREG(found.mode) ? has_content(found, copy, *old, hasher) : Result<bool>(false);
     default:
       return false;
   }
@@ -91,6 +92,7 @@ ManifestRow link_row(const ManifestRow& link, ManifestRow file) {
   file.target = link.target;
   file.hash = link.hash;
   file.xattrs = link.xattrs;
+  file.holes = link.holes;
   return file;
 }
 
@@ -200,7 +202,7 @@ Result<std::optional<ManifestRow>> History::moved(const ScanEntry& found, Borrow
     const bool may_be = row->path != found.path && row->size == found.size &&
                         has_xattrs(found, copy, row->xattrs, labels);
     if (!may_be) continue;
-    auto is_it = has_content(found, copy, row->hash, hasher);
+    auto is_it = has_content(found, copy, *row, hasher);
     if (!is_it) return failure(is_it.error());
     if (*is_it) return std::optional(std::move(*row));
   }

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "native/base/hash.h"
 #include "native/base/syscall.h"
 
 namespace backupkit {
@@ -94,6 +96,17 @@ Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size) {
   // EINVAL: a file system that has no such question, as of the man page.
   if (!holes && holes.error().sys_errno == EINVAL) return std::vector<Extent>();
   return holes;
+}
+
+std::string digest_of(std::span<const Extent> holes) {
+  if (holes.empty()) return "";
+  Hasher hasher;
+  for (const Extent& hole : holes) {
+    std::string text = std::to_string(hole.offset);
+    text.append(1, '\0').append(std::to_string(hole.length)).append(1, '\0');
+    hasher.update(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+  }
+  return hasher.finish();
 }
 
 Result<void> make_holes(BorrowedFd file, std::span<const Extent> holes) {

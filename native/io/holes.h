@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "backupkit/error.h"
@@ -31,6 +32,10 @@ inline constexpr size_t kMaxHoles = 1'000'000;  // of one file
 // were only reserved are holes; a file system that cannot tell has no holes, and what is past
 // kMaxHoles counts as data. The position of `file` stays.
 [[nodiscard]] Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size);
+
+// "" where there are none, else the XXH3-128 (native/base/hash.h) of, for each hole in order: its
+// offset in decimal digits, NUL, its length, NUL.
+[[nodiscard]] std::string digest_of(std::span<const Extent> holes);
 
 // Gives back the blocks of those parts of `file`, open to write, that hold zeros; its size and
 // position stay. A hole may come out smaller, as the blocks want it; that a file system has no

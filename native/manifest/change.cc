@@ -64,6 +64,7 @@ ManifestRow row_of(const ScanEntry& entry, Timestamp scan_start) {
   row.gid = static_cast<uint32_t>(entry.gid);
   row.target = entry.link_target;
   row.xattrs = digest_of(entry.xattrs);
+  row.holes = digest_of(entry.holes);
   return row;
 }
 

@@ -42,7 +42,7 @@ enum class Change {
 // The row of `entry`, without hash and `in`, and not incremental. `scan_start` is the time of day
 // read before the walk began. A racy entry's ctime is 0, so that the next run sees it as kRehash
 // (and one without content as kMetadata); git does the same to its index. A size is a file's. Its
-// `xattrs` are those that `entry` has, which the walk leaves to whoever stores it.
+// `xattrs` and `holes` are those that `entry` has, which the walk leaves to whoever stores it.
 [[nodiscard]] ManifestRow row_of(const ScanEntry& entry, Timestamp scan_start);
 
 }  // namespace backupkit

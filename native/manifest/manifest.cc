@@ -151,11 +151,22 @@ class Cells {
   size_t wrong_ = 0;
 };
 
+int columns_of(ManifestVersion version) {
+  switch (version) {
+    case ManifestVersion::k1:
+      return 8;
+    case ManifestVersion::k2Of16:
+      return 16;
+    case ManifestVersion::k2Of17:
+      return 17;
+    default:
+      return 18;
+  }
+}
+
 Result<void> check_columns(std::string_view line, ManifestVersion version) {
   const auto columns = std::ranges::count(line, ';') + 1;
-  const int wanted = version == ManifestVersion::k1       ? 8
-                     : version == ManifestVersion::k2Of16 ? 16
-                                                          : 17;
+  const int wanted = columns_of(version);
   if (columns == wanted) return {};
   return failure(Code::kInvalidArgument,
                  std::to_string(columns) + " columns and not " + std::to_string(wanted));
@@ -192,7 +203,7 @@ void read_target(Cells& cells, ManifestRow& row) {
   if (!is_right) cells.reject();
 }
 
-std::optional<std::string> read_xattrs(Cells& cells) {
+std::optional<std::string> read_digest(Cells& cells) {
   const std::string_view text = cells.text();
   if (text == kUnknown) return std::nullopt;
   if (!text.empty() && !is_xxh3(text)) cells.reject();
@@ -200,7 +211,7 @@ std::optional<std::string> read_xattrs(Cells& cells) {
 }
 
 // The columns that version 1 does not have.
-void read_later_columns(Cells& cells, ManifestRow& row) {
+void read_later_columns(Cells& cells, ManifestVersion version, ManifestRow& row) {
   read_type(cells, row);
   const Timestamp mtime = cells.nanoseconds();
   if (mtime.seconds != row.mtime.seconds) cells.reject();
@@ -212,6 +223,8 @@ void read_later_columns(Cells& cells, ManifestRow& row) {
   row.in = cells.text();
   if (!row.in.empty() && !is_file_name(row.in)) cells.reject();
   read_target(cells, row);
+  if (version >= ManifestVersion::k2Of17) row.xattrs = read_digest(cells);
+  if (version >= ManifestVersion::k2) row.holes = read_digest(cells);
 }
 
 Result<std::string> read_path(std::string_view text, bool is_encoded, ManifestVersion version) {
@@ -273,7 +286,8 @@ Result<void> append_row(const ManifestRow& row, std::string& out) {
   put(row.uid);
   put(row.gid);
   out.append(1, ';').append(row.in).append(1, ';').append(percent_encode(row.target));
-  out.append(1, ';').append(row.xattrs ? *row.xattrs : kUnknown) += '\n';
+  out.append(1, ';').append(row.xattrs ? *row.xattrs : kUnknown);
+  out.append(1, ';').append(row.holes ? *row.holes : kUnknown) += '\n';
   if (out.size() - before <= kMaxManifestLine) return {};
   out.resize(before);
   return failure(Code::kInvalidArgument, "the path or target is too long for a manifest");
@@ -295,8 +309,8 @@ Result<ManifestRow> read_row(std::string_view line, ManifestVersion version) {
   row.is_incremental = cells.flag();
   const bool is_encoded = cells.flag();
   row.xattrs.reset();
-  if (version != ManifestVersion::k1) read_later_columns(cells, row);
-  if (version == ManifestVersion::k2) row.xattrs = read_xattrs(cells);
+  row.holes.reset();
+  if (version != ManifestVersion::k1) read_later_columns(cells, version, row);
   if (cells.wrong() > 0) {
     return failure(Code::kInvalidArgument, "a wrong " + column_name(cells.wrong()));
   }

@@ -1,8 +1,8 @@
 // The manifest of a backup: what each of its entries was when it was stored. Text.
 //
-//   manifest = "version=2.0&attrNum=17" LF columns LF *( row LF ) "end;" rows ";" 32hex LF
+//   manifest = "version=2.0&attrNum=18" LF columns LF *( row LF ) "end;" rows ";" 32hex LF
 //   columns  = "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;"
-//              "inode;uid;gid;in;target;xattrs"             ; and so is a row
+//              "inode;uid;gid;in;target;xattrs;holes"       ; and so is a row
 //   path     = "." for the top, else relative, without NUL, empty, "." or ".." parts
 //   mode     = 0..65535, with the file's type               dir = "1" for a directory, else "0"
 //   size     = 0..2^63-1                                    mtime = seconds since 1970
@@ -18,12 +18,14 @@
 //   xattrs   = "" / "xxh3:" 32hex / "?"                     ; digest_of() those that were stored
 //                                                           ; (io/xattr.h); "?": not known. An h
 //                                                           ; has what its first name's row says
+//   holes    = "" / "xxh3:" 32hex / "?"                     ; the same of a file's holes
+//   (io/holes.h)
 //
 // Rows are in walk order (walk_order.h), each path once. The end's 32 digits are the XXH3-128 of
 // all before that line, `rows` is how many there are. A line has at most 64 KiB, its LF included.
 //
-// Before there was a column `xattrs`, the head said attrNum=16. Such a manifest is only read: of
-// all its entries they are not known.
+// Before there was a column `holes`, the head said attrNum=17, and before there was one `xattrs`,
+// 16. Such a manifest is only read: of all its entries they are not known.
 //
 //   version1 = "version=1.0&attrNum=8" EOL columns1 EOL *( row1 EOL )
 //   columns1 = the first eight columns                      EOL = [ CR ] LF, the last may be
@@ -47,6 +49,10 @@ namespace backupkit {
 
 inline constexpr size_t kMaxManifestLine = size_t{64} << 10U;
 inline constexpr std::string_view kManifestHead =
+    "version=2.0&attrNum=18\n"
+    "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;"
+    "target;xattrs;holes\n";
+inline constexpr std::string_view kManifestHead17 =
     "version=2.0&attrNum=17\n"
     "path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;"
     "target;xattrs\n";
@@ -60,7 +66,8 @@ inline constexpr std::string_view kManifestHead1 =
 
 enum class ManifestVersion {
   k1,
-  k2Of16,  // without the column `xattrs`
+  k2Of16,  // without the columns `xattrs` and `holes`
+  k2Of17,  // without `holes`
   k2
 };
 
@@ -81,6 +88,7 @@ struct ManifestRow {
   std::string in;
   std::string target;
   std::optional<std::string> xattrs = "";  // none: not known
+  std::optional<std::string> holes = "";   // likewise
   friend bool operator==(const ManifestRow&, const ManifestRow&) = default;
 };
 

@@ -34,6 +34,8 @@ std::string_view head_of(ManifestVersion version) {
       return kManifestHead1;
     case ManifestVersion::k2Of16:
       return kManifestHead16;
+    case ManifestVersion::k2Of17:
+      return kManifestHead17;
     default:
       return kManifestHead;
   }
@@ -60,7 +62,8 @@ Result<void> ManifestReader::read_head() {
   const auto is_line = [&](ManifestVersion version, bool second) {
     return without_line_end(*line, version) == head_line(version, second);
   };
-  for (const auto version : {ManifestVersion::k1, ManifestVersion::k2Of16}) {
+  for (const auto version :
+       {ManifestVersion::k1, ManifestVersion::k2Of16, ManifestVersion::k2Of17}) {
     if (is_line(version, false)) version_ = version;
   }
   if (!is_line(version_, false)) return refuse("not the begin of a manifest of version 1 or 2");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,16 @@ class Holes : public Census, public ::testing::WithParamInterface<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(On, Holes, ::testing::Values(".", "/dev/shm"),
                          [](const auto& which) { return which.index == 0 ? "Disk" : "Tmpfs"; });
+
+TEST(HoleDigest, differs_with_each_hole_and_is_what_the_format_says) {
+  const std::vector<Extents> all{{}, {{0, 1}}, {{1, 1}}, {{0, 2}}, {{0, 1}, {2, 1}}, {{0, 12}}};
+  std::set<std::string> digests;
+  for (const auto& holes : all) digests.insert(digest_of(holes));
+  EXPECT_EQ(digests.size(), all.size());
+  EXPECT_EQ(digest_of(Extents{}), "");
+  // By xxh128sum(1) of: 0 NUL 4096 NUL 8192 NUL 4096 NUL
+  EXPECT_EQ(digest_of(Extents{{0, 4096}, {8192, 4096}}), "xxh3:1a00745677e5e1b150c938c97916fbe1");
+}
 
 TEST_P(Holes, a_file_without_blocks_is_one_hole) {
   resize(3 * kPiece + 17);

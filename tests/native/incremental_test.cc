@@ -1,4 +1,5 @@
 // What an incremental backup sends of a sandbox, and what its manifest says instead.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -29,19 +31,24 @@ namespace fs = std::filesystem;
 
 using Names = std::set<std::string>;
 
-// The manifest as it was before there was a column for extended attributes.
-std::string of_16_columns(const std::string& manifest) {
-  std::string text(kManifestHead16);
+// The manifest as it was before there were the last columns, `cut` in number, and with that head.
+std::string without_columns(const std::string& manifest, size_t cut, std::string_view head) {
+  std::string text(head);
   size_t rows = 0;
   for (size_t at = kManifestHead.size(); !manifest.substr(at).starts_with("end;"); ++rows) {
     const size_t end = manifest.find('\n', at);
-    const std::string line = manifest.substr(at, end - at);
-    text += line.substr(0, line.rfind(';')) + "\n";
+    std::string line = manifest.substr(at, end - at);
+    for (size_t i = 0; i < cut; ++i) line.resize(line.rfind(';'));
+    text += line + "\n";
     at = end + 1;
   }
   Hasher hasher;
   hasher.update({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   return text + "end;" + std::to_string(rows) + ";" + hasher.finish().substr(5) + "\n";
+}
+
+std::string of_16_columns(const std::string& manifest) {
+  return without_columns(manifest, 2, kManifestHead16);
 }
 
 class Incremental : public Census {
@@ -97,6 +104,32 @@ class Incremental : public Census {
     return rows;
   }
 
+  // Of five blocks the file has data in the first and the last, and zeros that were written or
+  // holes in the others.
+  void make_sparse(const std::string& path, bool has_holes) const {
+    std::ofstream file(dir_ / path);
+    file << std::string(kBlock, 'x');
+    if (!has_holes) file << std::string(3 * kBlock, '\0');
+    file.seekp(4 * kBlock);
+    file << std::string(kBlock, 'x');
+  }
+
+  // Makes a hole of the three blocks, or data, and leaves the time of change to the content.
+  void set_hole(const std::string& path, bool is_hole) const {
+    const fs::path file = dir_ / path;
+    const auto time = fs::last_write_time(file);
+    const UniqueFd fd(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+    const std::string zeros(3 * kBlock, '\0');
+    if (is_hole) {
+      constexpr int kHow = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+      ASSERT_EQ(::fallocate(fd.get(), kHow, kBlock, 3 * kBlock), 0);
+    } else {
+      ASSERT_EQ(::pwrite(fd.get(), zeros.data(), zeros.size(), kBlock), 3 * kBlock);
+    }
+    fs::last_write_time(file, time);
+  }
+
+  static constexpr int64_t kBlock = 4096;
   const std::vector<std::string> with_attributes_{"d", "d/file", "big"};
   ScratchDirectory scratch_{"/tmp"};
   fs::path dir_ = scratch_.path();
@@ -228,6 +261,55 @@ TEST_F(Incremental, a_label_counts_where_it_is_kept) {
   back_up();
   ASSERT_TRUE(label("three"));
   EXPECT_EQ(back_up(), Names());
+}
+
+TEST_F(Incremental, a_change_of_holes_alone_is_a_change) {
+  plan_.settings["packingLimit"] = 6 * kBlock;
+  for (const bool is_big : {false, true}) {
+    const std::string name = is_big ? "big-" : "small-";
+    make_sparse(name + "dug", false);
+    make_sparse(name + "filled", true);
+    if (is_big) plan_.settings["packingLimit"] = 1000;
+    plan_.old_manifest = "";
+    back_up();
+    set_hole(name + "dug", true);
+    set_hole(name + "filled", false);
+    EXPECT_EQ(back_up(), (Names{name + "dug", name + "filled"}));
+    EXPECT_EQ(rows().at(name + "dug").holes, digest_of(std::vector<Extent>{{kBlock, 3 * kBlock}}));
+    EXPECT_EQ(rows().at(name + "filled").holes, "");
+    EXPECT_EQ(back_up(), Names());
+  }
+}
+
+TEST_F(Incremental, metadata_of_what_has_the_same_holes_are_in_its_row_alone) {
+  make_sparse("holes", true);
+  make_sparse("zeros", false);
+  back_up();
+  const auto holes = rows().at("holes").holes;
+  EXPECT_NE(holes, "");
+  for (const std::string path : {"holes", "zeros"}) set_mode(path, 0700);
+  EXPECT_EQ(back_up(), Names());
+  EXPECT_EQ(rows().at("holes").holes, holes) << "it stays in a row that was kept";
+  set_hole("holes", true);  // as it was, but for the time of change
+  fs::rename(dir_ / "holes", dir_ / "moved");
+  EXPECT_EQ(back_up(), Names());
+}
+
+TEST_F(Incremental, against_17_columns_a_file_that_has_changed_at_all_is_sent) {
+  let_the_clock_tick();
+  back_up();
+  const auto of_17_columns = [&] { return without_columns(manifest_, 1, kManifestHead17); };
+  plan_.old_manifest = of_17_columns();
+  EXPECT_EQ(back_up(), Names()) << "a time of change is proof of all";
+  EXPECT_EQ(rows().at("d/file").holes, std::nullopt) << "nobody has looked";
+  EXPECT_EQ(rows().at("d").xattrs, digest_of({{"user.one", "1"}}));
+  set_mode("d", 0700);
+  set_mode("d/plain", 0700);
+  plan_.old_manifest = of_17_columns();
+  EXPECT_EQ(back_up(), Names{"d/plain"});
+  EXPECT_EQ(rows().at("d/plain").holes, "");
+  set_mode("big", 0700);
+  EXPECT_EQ(back_up(), Names{"big"}) << "of a row that was kept from 17 columns, too";
 }
 
 TEST_F(Incremental, a_big_file_that_was_moved_carries_no_content) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <span>
@@ -30,6 +31,7 @@ constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
 const std::string kHash = "xxh3:00112233445566778899aabbccddeeff";
 const std::string kXattrs = digest_of({{"user.b", "1"}, {"user.a", std::string("0\0;", 3)}});
+const std::string kHoles = digest_of(std::vector<Extent>{{0, 4096}, {8192, 4096}});
 
 std::string golden(const std::string& name) {
   std::ifstream file(BACKUPKIT_CONFORMANCE "/manifest/" + name, std::ios::binary);
@@ -123,6 +125,8 @@ Rows rows_of_all_types() {
   rows[0].xattrs = kHash;
   rows[4].xattrs.reset();
   rows[6].xattrs = kXattrs;
+  rows[2].holes.reset();
+  rows[6].holes = kHoles;
   for (const size_t i : {1U, 2U, 3U, 4U, 5U}) rows[i].in = "part.0.tar";
   rows[6].in = "0123456789abcdef.mp4";
   rows[7].in = "1700000000000_part.12.tar";
@@ -153,20 +157,32 @@ TEST_F(Manifest, golden) {
   }
 }
 
-TEST_F(Manifest, of_16_columns_is_read_and_does_not_know_xattrs) {
+// The golden manifests of fewer columns are read, and the rows do not know what `forget` says.
+void expect_fewer_columns(const std::string& suffix, ManifestVersion version,
+                          const std::function<void(ManifestRow&)>& forget) {
   const std::vector<std::pair<std::string, Rows>> all{
-      {"empty_16.manifest", {}},
-      {"types_16.manifest", rows_of_all_types()},
-      {"names_16.manifest", rows_of_naughty_names()}};
+      {"empty", {}}, {"types", rows_of_all_types()}, {"names", rows_of_naughty_names()}};
   for (const auto& [name, rows] : all) {
     Rows expected = rows;
-    for (auto& row : expected) row.xattrs.reset();
-    const Read read = read_all(golden(name));
+    std::ranges::for_each(expected, forget);
+    const std::string text = golden(name + suffix);
+    const Read read = read_all(text);
     EXPECT_EQ(read.error, "") << name;
     EXPECT_EQ(read.rows, expected) << name;
-    EXPECT_EQ(check_manifest(file_of(golden(name)).borrow()).value().version,
-              ManifestVersion::k2Of16);
+    EXPECT_EQ(check_manifest(file_of(text).borrow()).value().version, version);
   }
+}
+
+TEST_F(Manifest, of_16_columns_is_read_and_does_not_know_xattrs_and_holes) {
+  expect_fewer_columns("_16.manifest", ManifestVersion::k2Of16, [](ManifestRow& row) {
+    row.xattrs.reset();
+    row.holes.reset();
+  });
+}
+
+TEST_F(Manifest, of_17_columns_is_read_and_does_not_know_holes) {
+  expect_fewer_columns("_17.manifest", ManifestVersion::k2Of17,
+                       [](ManifestRow& row) { row.holes.reset(); });
 }
 
 TEST_F(Manifest, every_name_comes_back) {
@@ -204,8 +220,8 @@ TEST_F(Manifest, the_reader_neither_uses_nor_moves_the_position) {
 }
 
 TEST_F(Manifest, every_truncation_and_flip_is_found) {
-  for (const char* name :
-       {"types.manifest", "names.manifest", "empty.manifest", "types_16.manifest"}) {
+  for (const char* name : {"types.manifest", "names.manifest", "empty.manifest",
+                           "types_16.manifest", "types_17.manifest"}) {
     const std::string text = golden(name);
     for (size_t cut = 0; cut < text.size(); ++cut) {
       EXPECT_NE(complaint(text.substr(0, cut)), "") << name << " cut at " << cut;
@@ -243,11 +259,12 @@ TEST_F(Manifest, each_damage_has_words_of_its_own) {
   EXPECT_EQ(complaint(sealed(a + a, 2)), "line 4" + at + "the same path twice");
   EXPECT_EQ(complaint(sealed(a + line_of("a/../b"), 2)),
             "line 4" + at + "a path that leads out of the sandbox");
-  EXPECT_EQ(complaint(sealed(a + "b;1\n", 2)), "line 4" + at + "2 columns and not 17");
+  EXPECT_EQ(complaint(sealed(a + "b;1\n", 2)), "line 4" + at + "2 columns and not 18");
   EXPECT_EQ(complaint(sealed("b;33188;0;0;0;;0;0;f;0;0;0;0;0;;\n", 1)),
-            "line 3" + at + "16 columns and not 17");
+            "line 3" + at + "16 columns and not 18");
   EXPECT_EQ(complaint(""), "line 1" + at + "not the begin of a manifest of version 1 or 2");
-  for (const std::string head : {"version=2.0&attrNum=16\n", "version=2.0&attrNum=17\n"}) {
+  for (const std::string head :
+       {"version=2.0&attrNum=16\n", "version=2.0&attrNum=17\n", "version=2.0&attrNum=18\n"}) {
     EXPECT_EQ(complaint(head + "x\n"), "line 2" + at + "not the names of the columns");
   }
 }
@@ -256,7 +273,7 @@ TEST_F(Manifest, paths_that_lead_out_are_refused) {
   for (const std::string path : {"", "/", "/a", "..", "a/..", "a//b", "a/", "./a", "a/.", "../a"}) {
     EXPECT_NE(complaint(sealed(line_of(path), 1)), "") << path;
   }
-  const std::string rest = ";33188;0;0;0;;0;1;f;0;0;0;0;0;;;\n";
+  const std::string rest = ";33188;0;0;0;;0;1;f;0;0;0;0;0;;;;\n";
   for (const std::string path : {"%2E%2E/a", "%2Fa", "a%00b", "a%0", "a%g0", "a%"}) {
     EXPECT_NE(complaint(sealed(path + rest, 1)), "") << path;
   }
@@ -267,7 +284,7 @@ TEST_F(Manifest, paths_that_lead_out_are_refused) {
 // The row of a file with the cell of one column replaced.
 std::string with_cell(size_t column, const std::string& cell) {
   std::vector<std::string> cells{"a",          "33188", "0", "1", "2", kHash, "0", "0", "f",
-                                 "2000000003", "4",     "5", "6", "7", "uri", "",  "?"};
+                                 "2000000003", "4",     "5", "6", "7", "uri", "",  "?", "?"};
   cells.at(column) = cell;
   std::string line;
   for (const std::string& each : cells) line += (line.empty() ? "" : ";") + each;
@@ -298,7 +315,8 @@ TEST_F(Manifest, wrong_cells_are_refused_by_name) {
       {"gid", {"", "-1", "4294967296"}},
       {"in", {"a/b", "..", std::string(256, 'a'), "ä"}},
       {"target", {"a", "%", "%00"}},
-      {"xattrs", {"0", "??", "xxh3:", kHash + "0", "sha256:" + std::string(64, '0')}}};
+      {"xattrs", {"0", "??", "xxh3:", kHash + "0", "sha256:" + std::string(64, '0')}},
+      {"holes", {"0", "??", "xxh3:", kHash + "0", "sha256:" + std::string(64, '0')}}};
   for (size_t column = 0; column < all.size(); ++column) {
     for (const std::string& cell : all[column].second) {
       const auto read = read_row(with_cell(column, cell), ManifestVersion::k2);
@@ -314,7 +332,7 @@ TEST_F(Manifest, a_target_goes_with_its_type) {
   const auto target = [](const std::string& mode, const std::string& type,
                          const std::string& text) {
     const std::string dir = type == "d" || mode == "16877" ? "1" : "0";
-    return read_row("a;" + mode + ";" + dir + ";0;0;;0;0;" + type + ";0;0;0;0;0;;" + text + ";",
+    return read_row("a;" + mode + ";" + dir + ";0;0;;0;0;" + type + ";0;0;0;0;0;;" + text + ";;",
                     ManifestVersion::k2)
         .has_value();
   };
@@ -356,6 +374,7 @@ TEST_F(Manifest, version_1_is_read) {
     file.hash = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     file.is_incremental = true;
     file.xattrs.reset();
+    file.holes.reset();
     EXPECT_EQ(read.rows[0], file);
     EXPECT_EQ(read.rows[1].type, EntryType::kDirectory);
     EXPECT_EQ(read.rows[2].path, base + "/x;y");

@@ -22,22 +22,29 @@ import org.backupkit.Fd;
 final class Manifest {
   private static final String HEAD =
       """
-      version=2.0&attrNum=17
+      version=2.0&attrNum=18
       path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;\
-      target;xattrs
+      target;xattrs;holes
       """;
-  // Before there was the last column.
-  private static final String HEAD_16 =
-      HEAD.replace("attrNum=17", "attrNum=16").replace(";xattrs", "");
-  private static final int COLUMNS = 17;
+  private static final int COLUMNS = 18;
 
-  /** Stands in the last column where it is not known which extended attributes an entry has. */
+  /** Stands in the last columns where an entry's extended attributes or holes are not known. */
   static final String UNKNOWN = "?";
+
+  // What a line lacks, by the head: the last columns have not always been there.
+  private static final Map<String, String> LACKING =
+      Map.of(
+          HEAD,
+          "",
+          HEAD.replace("=18", "=17").replace(";holes", ""),
+          ";" + UNKNOWN,
+          HEAD.replace("=18", "=16").replace(";xattrs;holes", ""),
+          (";" + UNKNOWN).repeat(2));
 
   private Manifest() {}
 
   /**
-   * One row; the columns are as they stand in the line, which has 17, but path and target are
+   * One row; the columns are as they stand in the line, which has 18, but path and target are
    * decoded. What is kept, an earlier run has stored: mode, owner and time may be others since.
    */
   record Row(
@@ -53,7 +60,8 @@ final class Manifest {
       String gid,
       String in,
       String target,
-      String xattrs) {
+      String xattrs,
+      String holes) {
 
     /** Sorts as a walk meets the entries: a directory, what is in it, what comes after it. */
     String walkKey() {
@@ -79,7 +87,8 @@ final class Manifest {
             columns[13],
             columns[14],
             decoded(columns[15]),
-            columns[16]);
+            columns[16],
+            columns[17]);
       } catch (NumberFormatException e) {
         throw new IOException("\"" + readable(line) + "\" is no row", e);
       }
@@ -103,14 +112,14 @@ final class Manifest {
     String end = "";
     try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
       String head = reader.readLine() + "\n" + reader.readLine() + "\n";
-      boolean has16 = head.equals(HEAD_16);
-      if (!has16 && !head.equals(HEAD)) {
+      String lacking = LACKING.get(head);
+      if (lacking == null) {
         throw new IOException("\"" + file + "\" is no manifest of version 2");
       }
       length = head.length();
       String line = reader.readLine();
       for (; line != null && !isTrailer(line); line = reader.readLine()) {
-        taker.take(Row.of(has16 ? line + ";" + UNKNOWN : line));
+        taker.take(Row.of(line + lacking));
         rows++;
         length += line.length() + 1;
       }

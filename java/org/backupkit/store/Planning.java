@@ -59,6 +59,7 @@ final class Planning {
         && one.uid().equals(other.uid())
         && one.gid().equals(other.gid())
         && one.target().equals(other.target())
-        && one.xattrs().equals(other.xattrs());
+        && one.xattrs().equals(other.xattrs())
+        && one.holes().equals(other.holes());
   }
 }

@@ -103,7 +103,7 @@ final class IncrementalRuns {
     TreeMap<String, String[]> rows = new TreeMap<>();
     for (String line : Files.readAllLines(manifest(run)).subList(2, lineCount(run) - 1)) {
       String[] columns = line.split(";", -1);
-      assertEquals(17, columns.length, line);
+      assertEquals(18, columns.length, line);
       rows.put(columns[0], columns);
     }
     return rows;

@@ -16,6 +16,7 @@ import org.backupkit.store.BackupReport;
 import org.backupkit.store.Progress;
 import org.backupkit.store.RestoreOptions;
 import org.backupkit.store.RestoreReport;
+import org.backupkit.store.Snapshot;
 import org.backupkit.store.SnapshotStore;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -120,20 +121,49 @@ class FidelityTest {
   }
 
   @Test
+  void whateverChangesComesWithTheNextBackup() throws Exception {
+    Path tree = source.addBundle(OTHER);
+    Path replaced = Files.createDirectory(tree.resolve("replaced"));
+    changes("make", tree);
+    makeTypes(types(), "$from", replaced);
+    Judges.seen("find replaced -type s -delete", tree);
+    backUp(OTHER);
+    restore(OTHER);
+    Judges.assertSame(tree, target.sandbox(OTHER));
+
+    changes("change", tree);
+    Device.empty(replaced);
+    makeTypes(types(), "$to", replaced);
+    try (BackupService service = BackupService.embedded(source.root())) {
+      BackupReport report = store.backup(service, List.of(OTHER), Progress.NONE);
+      assertTrue(report.succeeded(), report.toString());
+    }
+    restoreAsMirror();
+    Judges.assertSame(tree, target.sandbox(OTHER));
+    Tool.remove(target.sandbox(OTHER));
+    Files.createDirectory(target.sandbox(OTHER));
+    restore(OTHER);
+    Judges.assertSame(tree, target.sandbox(OTHER));
+  }
+
+  @Test
   void everyTypeReplacesEveryOther() throws Exception {
-    String types = "file big sparse empty full link fifo linked";
-    types += Device.isRoot() ? " char block" : "";
+    String types = types();
     Path wanted = source.addBundle(OTHER);
     makeTypes(types, "$to", wanted);
     makeTypes(types, "$from", target.sandbox(OTHER));
     backUp(OTHER);
-    String snapshot = store.snapshots().get(0).id();
-    try (BackupService service = BackupService.embedded(target.root())) {
-      RestoreOptions mirror = new RestoreOptions(RestoreOptions.Mode.MIRROR);
-      RestoreReport report = store.restore(service, Map.of(OTHER, snapshot), mirror, Progress.NONE);
-      assertTrue(report.succeeded(), report.toString());
-    }
+    restoreAsMirror();
     Judges.assertSame(wanted, target.sandbox(OTHER));
+  }
+
+  private static void changes(String what, Path where) throws Exception {
+    Tool.succeed("sh", Judges.fixture("changes.sh").toString(), what, where.toString());
+  }
+
+  private static String types() throws IOException {
+    String types = "file big sparse empty full link fifo linked";
+    return Device.isRoot() ? types + " char block" : types;
   }
 
   /** Makes an entry from-to, of the one or the other type, for each two. No backup has a socket. */
@@ -176,6 +206,16 @@ class FidelityTest {
   private void backUp(String bundle) throws IOException {
     try (BackupService service = BackupService.embedded(source.root())) {
       BackupReport report = store.backupFull(service, List.of(bundle), Progress.NONE);
+      assertTrue(report.succeeded(), report.toString());
+    }
+  }
+
+  private void restoreAsMirror() throws IOException {
+    List<Snapshot> snapshots = store.snapshots();
+    String newest = snapshots.get(snapshots.size() - 1).id();
+    try (BackupService service = BackupService.embedded(target.root())) {
+      RestoreOptions mirror = new RestoreOptions(RestoreOptions.Mode.MIRROR);
+      RestoreReport report = store.restore(service, Map.of(OTHER, newest), mirror, Progress.NONE);
       assertTrue(report.succeeded(), report.toString());
     }
   }

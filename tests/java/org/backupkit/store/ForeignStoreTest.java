@@ -88,7 +88,7 @@ class ForeignStoreTest {
   @Test
   void aTime_hasNoExponent() {
     Manifest.Row row =
-        new Manifest.Row("", "a", 0100600, 0, "", false, "f", "0", "0", "0", "", "", "");
+        new Manifest.Row("", "a", 0100600, 0, "", false, "f", "0", "0", "0", "", "", "", "");
     for (String time : List.of("1e999999999", "1E9", "x", "", "1.", "--1")) {
       assertThrows(
           IOException.class, () -> header("0", Map.of("mtime", time)).attributeNotOf(row), time);

@@ -33,11 +33,25 @@ class ManifestTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"types_16", "names_16", "empty_16"})
-  void ofSixteenColumns_theLastIsNotKnown(String name) throws IOException {
+  void ofSixteenColumns_twoAreNotKnown(String name) throws IOException {
     Map<String, Row> rows = Manifest.read(golden(name));
     assertEquals(Manifest.read(golden(name.replace("_16", ""))).keySet(), rows.keySet());
     assertEquals(rows, Manifest.read(written(rows)));
     assertTrue(rows.values().stream().allMatch(row -> row.xattrs().equals(Manifest.UNKNOWN)));
+    assertTrue(rows.values().stream().allMatch(row -> row.holes().equals(Manifest.UNKNOWN)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"types_17", "names_17", "empty_17"})
+  void ofSeventeenColumns_theLastIsNotKnown(String name) throws IOException {
+    Map<String, Row> rows = Manifest.read(golden(name));
+    Map<String, Row> ofToday = Manifest.read(golden(name.replace("_17", "")));
+    assertEquals(ofToday.keySet(), rows.keySet());
+    assertEquals(rows, Manifest.read(written(rows)));
+    for (Row row : rows.values()) {
+      assertEquals(ofToday.get(row.path()).xattrs(), row.xattrs());
+      assertEquals(Manifest.UNKNOWN, row.holes());
+    }
   }
 
   @Test
@@ -47,6 +61,8 @@ class ManifestTest {
     assertEquals(List.of("h", "a/f", "part.0.tar"), List.of(link.type(), link.target(), link.in()));
     assertEquals("xxh3:6c7d0ff71037d62ffc030cb2dd2409be", rows.get("f").xattrs());
     assertEquals("", rows.get("l").xattrs());
+    assertEquals("xxh3:1a00745677e5e1b150c938c97916fbe1", rows.get("f").holes());
+    assertEquals("", rows.get("l").holes());
     assertEquals("../there; 100%", rows.get("l").target());
   }
 
