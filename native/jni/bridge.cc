@@ -168,9 +168,8 @@ jbyteArray read_all(Env& env, jint fd) {
   return env.array(env.value(read_file(BorrowedFd(fd), kMaxWhole)));
 }
 
-// XXH3-128 of a range, as BackupKit writes it.
-Result<std::string> hash_range(BorrowedFd file, uint64_t offset, uint64_t length) {
-  Hasher hasher;
+// Adds a range of a file to a hash.
+Result<void> hash_range(BorrowedFd file, uint64_t offset, uint64_t length, Hasher& hasher) {
   Bytes buffer(std::min<uint64_t>(length, 1U << 20));
   while (length > 0) {
     const auto want = std::min<uint64_t>(length, buffer.size());
@@ -182,15 +181,33 @@ Result<std::string> hash_range(BorrowedFd file, uint64_t offset, uint64_t length
     offset += static_cast<uint64_t>(got);
     length -= static_cast<uint64_t>(got);
   }
-  return hasher.finish();
+  return {};
 }
 
-jbyteArray hash(Env& env, jint fd, jlong offset, jlong length) {
-  if (offset < 0 || length < 0) {
-    env.value(Result<void>(failure(Code::kInvalidArgument, "a range begins or ends before 0")));
+// `pieces`: an i64 and an i64 for each, offset and length; an offset of -1 stands for zeros.
+jbyteArray hash(Env& env, jint fd, jbyteArray pieces) {
+  const auto numbers = env.bytes(pieces);
+  Hasher hasher;
+  for (ByteReader reader(numbers); reader.left() >= 2 * sizeof(int64_t);) {
+    const auto offset = reader.get<int64_t>();
+    const auto length = reader.get<int64_t>();
+    if (offset < -1 || length < 0) {
+      env.value(Result<void>(failure(Code::kInvalidArgument, "a range begins or ends before 0")));
+    }
+    const auto count = static_cast<uint64_t>(length);
+    if (offset == -1) hasher.update_zeros(count);
+    if (offset != -1) {
+      env.value(hash_range(BorrowedFd(fd), static_cast<uint64_t>(offset), count, hasher));
+    }
   }
-  const auto text = env.value(
-      hash_range(BorrowedFd(fd), static_cast<uint64_t>(offset), static_cast<uint64_t>(length)));
+  const auto text = hasher.finish();
+  return env.array({text.begin(), text.end()});
+}
+
+jbyteArray hash_bytes(Env& env, jbyteArray bytes) {
+  Hasher hasher;
+  hasher.update(env.bytes(bytes));
+  const auto text = hasher.finish();
   return env.array({text.begin(), text.end()});
 }
 
@@ -230,6 +247,7 @@ const std::array kNatives{
     native<&name_file>("giveName"),
     native<&read_all>("readAll"),
     native<&hash>("hash"),
+    native<&hash_bytes>("hashBytes"),
     native<&sync_file_system>("syncFileSystem"),
     native<&bind>("bind"),
 };

@@ -143,15 +143,22 @@ public final class Bridge {
   public static native byte[] readAll(int fd) throws BackupException;
 
   /**
-   * Hashes a range of a file; the position stays.
+   * Hashes ranges of a file and zeros, one behind the other; the position stays.
    *
    * @param fd the file
-   * @param offset where the range begins
-   * @param length its bytes
+   * @param pieces for each its offset, -1 for zeros, and its bytes; 64 bits each, little-endian
    * @return the ASCII text of its XXH3-128, as the indexes and manifests have it
    * @throws BackupException if reading fails or the file is shorter
    */
-  public static native byte[] hash(int fd, long offset, long length) throws BackupException;
+  public static native byte[] hash(int fd, byte[] pieces) throws BackupException;
+
+  /**
+   * Hashes bytes.
+   *
+   * @param bytes the bytes
+   * @return the same text
+   */
+  public static native byte[] hashBytes(byte[] bytes);
 
   /**
    * Syncs the file system that a descriptor is on.

@@ -14,16 +14,17 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import org.backupkit.Fd;
+import org.backupkit.store.Hashes.Piece;
 import org.backupkit.store.Manifest.Row;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Compares a part with the rows of its entries, to say which of them is damaged. Rows have no
- * extended attributes, and the content of a file with holes is not hashed here: when such entries
- * alone are left, one of them it is.
+ * Compares a part with the rows of its entries, to say which of them is damaged.
  *
  * <p>A part that an interrupted run has left may have replaced entries, which have no row in it,
- * and entries that have another mode, owner or time since.
+ * and entries that have another mode, owner or time since; the rows of an earlier version do not
+ * know the extended attributes. When entries with something that cannot be proved are alone left,
+ * one of them it is.
  */
 final class PartCheck {
   /** What is wrong with an entry; the entry is "" where it cannot be told. */
@@ -40,6 +41,7 @@ final class PartCheck {
   private final List<Finding> findings = new ArrayList<>();
   private final List<String> unproven = new ArrayList<>();
   private final Set<String> met = new HashSet<>();
+  private final Set<String> metTwice = new HashSet<>();
   private long unknown;
   private int next;
   private long at;
@@ -82,7 +84,11 @@ final class PartCheck {
       return;
     }
     List<String> missing = order.stream().filter(path -> !met.contains(path)).toList();
-    if (unknown > replaced) {
+    if (!missing.isEmpty() && !metTwice.isEmpty()) {
+      // One of the two has the other's name, and what was found is that they differ.
+      findings.removeIf(found -> metTwice.contains(found.entry()));
+      find(missing.get(0), "its name is another one");
+    } else if (unknown > replaced) {
       missing.stream()
           .limit(unknown - replaced)
           .forEach(path -> find(path, "its name is another one"));
@@ -119,7 +125,9 @@ final class PartCheck {
     if (row == null) {
       unknown++;
     } else {
-      met.add(row.path());
+      if (!met.add(row.path())) {
+        metTwice.add(Manifest.readable(row.path()));
+      }
     }
     content(header, row, flaw);
     return true;
@@ -131,27 +139,64 @@ final class PartCheck {
       throw new IOException("its size is past the end");
     }
     String what = flaw;
-    if (row != null) {
-      next = Objects.requireNonNull(positions.get(row.path())) + 1;
-      what = what.isEmpty() ? header.differsFrom(row) : what;
-      String attribute = header.attributeNotOf(row);
-      if (what.isEmpty() && !row.isKept()) {
-        what = attribute;
-      }
-      if (what.isEmpty() && (header.saysMoreThanItsRow() || !attribute.isEmpty())) {
-        unproven.add(row.path());
-      }
-      boolean hashed = row.type().equals("f") && !row.hash().isEmpty() && !header.hasHoles();
-      if (what.isEmpty() && hashed && !Hashes.of(file, at, stored).equals(row.hash())) {
-        what = "its content";
-      }
+    if (row != null && what.isEmpty()) {
+      what = difference(header, row);
     }
     at += stored;
     if (!isFilled(stored) && what.isEmpty()) {
       what = "what follows its content is not empty";
     }
-    if (row != null && !what.isEmpty()) {
-      find(row.path(), what);
+    if (row != null) {
+      next = Objects.requireNonNull(positions.get(row.path())) + 1;
+      if (!what.isEmpty()) {
+        find(row.path(), what);
+      }
+    }
+  }
+
+  /** What of an entry, of which the header was read, is not as its row has it; "" where all is. */
+  private String difference(PartHeader header, Row row) throws IOException {
+    String what = header.differsFrom(row);
+    String attribute = header.attributeNotOf(row);
+    if (what.isEmpty() && !row.isKept()) {
+      what = attribute;
+    }
+    PartAttributes attributes = header.attributes();
+    boolean isKnown = !row.xattrs().equals(Manifest.UNKNOWN);
+    if (what.isEmpty() && isKnown && !attributes.digest().equals(digestOf(row))) {
+      what = "its extended attributes";
+    }
+    if (what.isEmpty() && !attributes.haveTheirTexts()) {
+      what = "the text of its ACL";
+    }
+    if (what.isEmpty() && row.type().equals("f") && !row.hash().isEmpty()) {
+      what = contentNotOf(header, row);
+    }
+    if (what.isEmpty() && (!attribute.isEmpty() || !(isKnown || attributes.isEmpty()))) {
+      unproven.add(row.path());
+    }
+    return what;
+  }
+
+  /** A further name has no attributes of its own in a part. */
+  private static String digestOf(Row row) {
+    return row.type().equals("h") ? "" : row.xattrs();
+  }
+
+  private String contentNotOf(PartHeader header, Row row) throws IOException {
+    if (!header.hasHoles()) {
+      return Hashes.of(file, at, header.stored()).equals(row.hash()) ? "" : "its content";
+    }
+    long begin = at;
+    try {
+      SparseMap map = SparseMap.read(() -> read(PartHeader.BLOCK));
+      long stored = header.stored() - map.length();
+      List<Piece> pieces = map.pieces(at, stored, header.realSize());
+      return Hashes.of(file, pieces).equals(row.hash()) ? "" : "its content";
+    } catch (IOException e) {
+      return String.valueOf(e.getMessage());
+    } finally {
+      at = begin;
     }
   }
 

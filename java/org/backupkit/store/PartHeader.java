@@ -15,7 +15,18 @@ final class PartHeader {
   static final int BLOCK = 512;
   private static final Set<String> TYPES = Set.of("f0", "h1", "l2", "c3", "b4", "d5", "p6");
   private static final Set<String> KNOWN =
-      Set.of("path", "linkpath", "size", "uid", "gid", "mtime", "hdrcharset");
+      Set.of(
+          "path",
+          "linkpath",
+          "size",
+          "uid",
+          "gid",
+          "mtime",
+          "GNU.sparse.name",
+          "GNU.sparse.realsize");
+  // These are the same in every header that has them.
+  private static final Map<String, String> FIXED =
+      Map.of("hdrcharset", "BINARY", "GNU.sparse.major", "1", "GNU.sparse.minor", "0");
   private static final int CHECKSUM = 148;
   private static final int CHECKSUM_LENGTH = 8;
 
@@ -94,9 +105,14 @@ final class PartHeader {
     return records.containsKey("GNU.sparse.realsize");
   }
 
-  /** Whether something is said of the entry that its row does not have. */
-  boolean saysMoreThanItsRow() {
-    return hasHoles() || !KNOWN.containsAll(records.keySet());
+  /** The size of a file with holes. */
+  long realSize() throws IOException {
+    return number("GNU.sparse.realsize");
+  }
+
+  /** Its extended attributes. */
+  PartAttributes attributes() throws IOException {
+    return new PartAttributes(records);
   }
 
   /** What attribute is not as the row has it; "" where all are. */
@@ -122,11 +138,19 @@ final class PartHeader {
     if (row.type().equals("f") && size() != row.size()) {
       return "its size";
     }
-    return "";
+    return records.entrySet().stream().allMatch(PartHeader::isWritten) ? "" : "its extended header";
+  }
+
+  /** Whether the service writes such a record. */
+  private static boolean isWritten(Map.Entry<String, String> record) {
+    String key = record.getKey();
+    return KNOWN.contains(key)
+        || PartAttributes.isKey(key)
+        || record.getValue().equals(FIXED.get(key));
   }
 
   private long size() throws IOException {
-    return hasHoles() ? number("GNU.sparse.realsize") : stored();
+    return hasHoles() ? realSize() : stored();
   }
 
   private String owner(String key, int offset) throws IOException {

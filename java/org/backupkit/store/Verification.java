@@ -190,7 +190,7 @@ final class Verification {
       if (check.findings().isEmpty() && !unproven.isEmpty()) {
         int others = unproven.size() - 1;
         String which = others == 0 ? "" : ", or those of one of " + others + " others";
-        find(part, Manifest.readable(unproven.get(0)), "its attributes or holes" + which);
+        find(part, Manifest.readable(unproven.get(0)), "its attributes" + which);
       }
     }
 

@@ -109,7 +109,7 @@ public final class Judges {
   }
 
   /** What a shell prints in a directory. */
-  static String seen(String command, Path where) throws Exception {
+  public static String seen(String command, Path where) throws Exception {
     return Tool.succeed(
         "bash", "-euo", "pipefail", "-c", "cd \"$1\"\n" + command, "bash", where.toString());
   }

@@ -1,7 +1,6 @@
 package org.backupkit.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,8 +11,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
-import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
@@ -28,7 +25,6 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class VerifyTest {
   private static final String BUNDLE = "com.example.notes";
-  private static final int STEP = 61;
 
   @TempDir Path folder;
   private SnapshotStore store;
@@ -62,38 +58,6 @@ class VerifyTest {
     assertEquals(2, report.snapshots());
     assertEquals(report.files(), report.hashed());
     assertEquals(store.verify(0, Progress.NONE).files(), report.files());
-  }
-
-  @Test
-  void everyFlippedByte_isFound_andNamedWithSnapshotFileAndEntry() throws IOException {
-    Set<String> entries = new TreeSet<>();
-    int flips = 0;
-    for (Snapshot snapshot : store.snapshots()) {
-      for (Path file : Directories.entries(snapshot.directory())) {
-        byte[] whole = Files.readAllBytes(file);
-        for (int at = 0; at < whole.length; at += STEP) {
-          byte[] flipped = whole.clone();
-          flipped[at] ^= (byte) (1 << (flips++ % 8));
-          Files.write(file, flipped);
-          List<Damage> damage = store.verify(100, Progress.NONE).damage();
-          String where = file + " at " + at + ": " + damage;
-          assertFalse(damage.isEmpty(), where);
-          assertEquals(BUNDLE, damage.get(0).bundle(), where);
-          assertEquals(snapshot.id(), damage.get(0).snapshot(), where);
-          assertEquals(file.getFileName().toString(), damage.get(0).file(), where);
-          entries.add(damage.get(0).entry());
-          boolean zeros = at >= whole.length - 1024;
-          boolean names = file.toString().matches(".*(tar|bin)");
-          assertEquals(names && !zeros, !damage.get(0).entry().isEmpty() && !zeros, where);
-        }
-        Files.write(file, whole);
-      }
-    }
-    assertTrue(flips > 300, "" + flips);
-    assertTrue(
-        entries.containsAll(List.of("big;.bin", "letters/0.txt", "letters/4.txt", ".", "same")),
-        entries.toString());
-    assertEquals(List.of(), store.verify(100, Progress.NONE).damage());
   }
 
   @Test
