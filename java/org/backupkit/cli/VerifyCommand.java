@@ -71,8 +71,10 @@ final class VerifyCommand implements Callable<Integer> {
 
   private static String line(Damage damage) {
     String entry = damage.entry().isEmpty() ? "" : ", \"" + damage.entry() + "\"";
+    String snapshot =
+        damage.bundle().isEmpty() ? "" : damage.bundle() + ", snapshot " + damage.snapshot() + ", ";
     return String.format(
-        "backupkit: damaged: %s, snapshot %s, file \"%s\"%s: %s",
-        damage.bundle(), damage.snapshot(), damage.file(), entry, damage.message());
+        "backupkit: damaged: %sfile \"%s\"%s: %s",
+        snapshot, damage.file(), entry, damage.message());
   }
 }

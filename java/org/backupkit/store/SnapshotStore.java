@@ -7,6 +7,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -14,10 +15,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
 import org.backupkit.Fd;
+import org.backupkit.store.VerifyReport.Damage;
 
 /**
  * A directory of backups: one snapshot per bundle and run, written so that an unfinished one can
@@ -234,8 +237,8 @@ public final class SnapshotStore {
 
   /**
    * Compares the bytes in the store with their hashes; needs no service. The descriptions, indexes
-   * and manifests are read always, and every file's size. Damage is no exception. What a prune
-   * removes meanwhile is not spoken of.
+   * and manifests are read always, the file that makes it a store, and every file's size. Damage is
+   * no exception. What a prune removes meanwhile is not spoken of.
    *
    * @param percent how many of a hundred of the other files are read, chosen by chance; 100 for all
    * @param progress is told of each snapshot's begin, files and end; the text of an end is the
@@ -249,6 +252,9 @@ public final class SnapshotStore {
           ErrorCode.INVALID_ARGUMENT, "Not within 0 to 100 percent: " + percent);
     }
     Verification verification = new Verification(percent, progress);
+    if (!isMarkerWhole()) {
+      verification.find(new Damage("", "", MARKER, "", "it is not as it was written"));
+    }
     for (Snapshot snapshot : snapshots()) {
       verification.look(snapshot.directory());
     }
@@ -296,7 +302,7 @@ public final class SnapshotStore {
     Files.createDirectories(directory);
     Path marker = directory.resolve(MARKER);
     if (!Files.exists(marker) || format(marker) < Description.FORMAT) {
-      Files.write(marker, Json.bytes(Json.object().put("format", Description.FORMAT)));
+      Files.write(marker, markerOf(Description.FORMAT));
     }
     try (StoreLock lock = StoreLock.take(directory)) {
       lock.sweep();
@@ -350,6 +356,21 @@ public final class SnapshotStore {
   /** An empty marker is one that a power cut left. */
   private static long format(Path marker) throws IOException {
     return Files.size(marker) == 0 ? 0 : Json.read(marker).path("format").asLong(-1);
+  }
+
+  /** Whether it says a format as it was written; that none is there, open() has allowed. */
+  private boolean isMarkerWhole() throws IOException {
+    Path marker = directory.resolve(MARKER);
+    if (!Files.exists(marker) || Files.size(marker) == 0) {
+      return true;
+    }
+    byte[] bytes = Files.readAllBytes(marker);
+    return IntStream.rangeClosed(1, Description.FORMAT)
+        .anyMatch(known -> Arrays.equals(bytes, markerOf(known)));
+  }
+
+  private static byte[] markerOf(int format) {
+    return Json.bytes(Json.object().put("format", format));
   }
 
   private static boolean emptyButLock(Path directory) throws IOException {

@@ -44,6 +44,11 @@ final class Verification {
     return new VerifyReport(damage, snapshots, files, hashed, unhashed, bytes, elapsed);
   }
 
+  /** Adds what was found elsewhere. */
+  void find(Damage found) {
+    damage.add(found);
+  }
+
   /** Looks at one snapshot. */
   void look(Path directory) {
     OneSnapshot one = new OneSnapshot(directory);

@@ -41,8 +41,8 @@ public record VerifyReport(
   /**
    * One damaged place.
    *
-   * @param bundle the bundle
-   * @param snapshot the snapshot that has it
+   * @param bundle the bundle; empty for the file that makes the directory a store
+   * @param snapshot the snapshot that has it; empty likewise
    * @param file the file in the snapshot's directory; empty where a snapshot as a whole is missing
    * @param entry the path in the bundle's data; empty where it cannot be told, as in the index, the
    *     manifest and the description, which speak of all

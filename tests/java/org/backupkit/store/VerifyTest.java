@@ -78,6 +78,27 @@ class VerifyTest {
   }
 
   @Test
+  void everyFlippedBitOfTheStoresOwnFile_isFound() throws IOException {
+    Path marker = folder.resolve("store/backupkit-store.json");
+    byte[] whole = Files.readAllBytes(marker);
+    for (int bit = 0; bit < whole.length * 8; bit++) {
+      byte[] flipped = whole.clone();
+      flipped[bit / 8] ^= (byte) (1 << bit % 8);
+      Files.write(marker, flipped);
+      try {
+        List<Damage> damage =
+            SnapshotStore.open(folder.resolve("store")).verify(0, Progress.NONE).damage();
+        assertEquals(1, damage.size(), "bit " + bit);
+        assertEquals("backupkit-store.json", damage.get(0).file());
+      } catch (IOException refused) {
+        assertTrue(refused.getMessage().contains("store"), refused.getMessage());
+      }
+    }
+    Files.write(marker, whole);
+    assertEquals(List.of(), store.verify(0, Progress.NONE).damage());
+  }
+
+  @Test
   void aMissingFileAndAMissingSnapshot_areNamed() throws IOException {
     Snapshot first = store.snapshots().get(0);
     Path part = part(first);
