@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "native/base/syscall.h"
@@ -20,23 +22,30 @@ bool is_dots(std::string_view name) { return name == "." || name == ".."; }
 
 }  // namespace
 
-Result<std::vector<DirectoryName>> read_names(BorrowedFd directory, std::span<char> buffer) {
-  std::vector<DirectoryName> names;
+Result<void> each_name(BorrowedFd directory, std::span<char> buffer,
+                       const std::function<void(DirectoryName)>& take) {
   for (;;) {
     const ssize_t got =
         retry([&] { return ::getdents64(directory.get(), buffer.data(), buffer.size()); });
     if (got < 0) return errno_failure("reading a directory");
-    if (got == 0) break;
+    if (got == 0) return {};
     for (size_t at = 0; at < static_cast<size_t>(got);) {
       const char* record = buffer.data() + at;
       uint16_t length = 0;  // copied out: the records are not aligned for everybody
       std::memcpy(&length, record + offsetof(dirent64, d_reclen), sizeof(length));
       const char* name = record + offsetof(dirent64, d_name);
       const auto kind = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
-      if (!is_dots(name)) names.push_back({name, kinds_unknown ? uint8_t{DT_UNKNOWN} : kind});
+      if (!is_dots(name)) take({name, kinds_unknown ? uint8_t{DT_UNKNOWN} : kind});
       at += length;
     }
   }
+}
+
+Result<std::vector<DirectoryName>> read_names(BorrowedFd directory, std::span<char> buffer) {
+  std::vector<DirectoryName> names;
+  const auto read =
+      each_name(directory, buffer, [&](DirectoryName name) { names.push_back(std::move(name)); });
+  if (!read) return failure(read.error());
   settle_names(names);
   return names;
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,13 +18,17 @@ struct DirectoryName {
   unsigned char kind = DT_UNKNOWN;  // d_type: what is unknown has to be looked at
 };
 
-// The names in `directory` but "." and "..", in byte order; read from its position on. `buffer` is
-// for the kernel's records.
+// Gives `take` the names in `directory` but "." and "..", as they come, from its position on. One
+// that is removed and made anew meanwhile may come twice (readdir(3)). `buffer` is for the kernel's
+// records.
+[[nodiscard]] Result<void> each_name(BorrowedFd directory, std::span<char> buffer,
+                                     const std::function<void(DirectoryName)>& take);
+
+// The same names in byte order, each once.
 [[nodiscard]] Result<std::vector<DirectoryName>> read_names(BorrowedFd directory,
                                                             std::span<char> buffer);
 
-// Puts names into that order, and leaves out what is there again: one that is removed and made anew
-// while the directory is read may come twice (readdir(3)).
+// Puts names into that order, and leaves out what is there again.
 void settle_names(std::vector<DirectoryName>& names);
 
 // For tests: as on a file system that keeps no kinds in its directories.

@@ -20,6 +20,7 @@
 
 #include "native/base/syscall.h"
 #include "native/manifest/directory_names.h"
+#include "native/manifest/sorted_names.h"
 
 namespace backupkit {
 namespace {
@@ -33,8 +34,7 @@ struct Level {
   ScanEntry entry;     // of the directory itself; its parent and name are set when it is visited
   bool taken = false;
   bool emitted = false;
-  std::vector<DirectoryName> names;
-  size_t next = 0;
+  SortedNames names;
   int problem = 0;  // why the walk could not come back to it: an errno
 };
 
@@ -76,13 +76,10 @@ class Walk {
   Result<void> run() {
     auto walked = begin();
     while (walked && !levels_.empty()) {
-      Level& level = levels_.back();
-      if (level.next == level.names.size()) {
-        walked = leave();
-        continue;
-      }
-      const DirectoryName name = std::move(level.names[level.next++]);
-      walked = look_at(name);
+      const auto next = levels_.back().names.next();
+      if (!next) return failure(next.error());
+      const auto& name = *next;
+      walked = name ? look_at(*name) : leave();
     }
     return walked;
   }
@@ -117,7 +114,7 @@ Result<void> Walk::begin() {
   fill(level.entry, status);
   level.entry.path = level.entry.name = ".";
   level.taken = rules_.takes_everything();
-  auto names = read_names(directory.borrow(), buffer_);
+  auto names = SortedNames::read(directory.borrow(), root_, buffer_);
   if (!names) return failure(names.error().in("the directory to back up"));
   level.names = std::move(*names);
   level.directory = std::move(directory);
@@ -177,7 +174,7 @@ Result<void> Walk::enter(ScanEntry entry, bool taken) {
   auto directory = open_same(entry.parent, entry.name, entry);
   if (!directory) return fail(directory.error().sys_errno, entry.path);
   level.directory = std::move(*directory);
-  auto names = read_names(level.directory.borrow(), buffer_);
+  auto names = SortedNames::read(level.directory.borrow(), root_, buffer_);
   if (!names) return fail(names.error().sys_errno, entry.path);
   level.names = std::move(*names);
   level.entry = std::move(entry);
@@ -211,11 +208,13 @@ Result<void> Walk::return_to_above(const Level& last) {
     }
     above.problem = opened.error().sys_errno;
   }
-  for (; above.next < above.names.size(); ++above.next) {
-    auto told = fail(above.problem, below(above.names[above.next].text));
-    if (!told) return told;
+  for (;;) {
+    const auto next = above.names.next();
+    if (!next) return failure(next.error());
+    const auto& name = *next;
+    if (!name) return {};
+    if (auto told = fail(above.problem, below(name->text)); !told) return told;
   }
-  return {};
 }
 
 Result<void> Walk::emit_levels() {

@@ -75,7 +75,9 @@ struct ScanHandlers {
 // is in it, and the directories above a taken entry just before the first such entry or one that is
 // unreadable. What is unreadable is in that order, too; a directory in which nothing was taken is
 // missed only when it is left. Symlinks are never followed. Holds at most 64 directories open,
-// however deep the tree is. Error: of a handler, or an unreadable root.
+// however deep the tree is, and few of a directory's names, however many it has: the rest is in an
+// unnamed file on the file system of `root`. Error: of a handler, an unreadable root, or of that
+// file.
 [[nodiscard]] Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers);
 
 }  // namespace backupkit

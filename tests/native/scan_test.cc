@@ -226,6 +226,27 @@ TEST_F(Scan, says_what_vanishes) {
                          {"c", Fate::kVanished}}));
 }
 
+TEST_F(Scan, says_of_many_names_what_vanishes) {
+  constexpr int kMany = 30'000;  // more than are in memory
+  for (int i = 0; i < kMany; ++i) {
+    const std::string name = "many names " + std::to_string(kMany + i);
+    ASSERT_EQ(::mknodat(root_.get(), name.c_str(), S_IFREG | 0600, 0), 0);
+  }
+  const std::string first = "many names " + std::to_string(kMany);
+  const std::string last = "many names " + std::to_string(2 * kMany - 1);
+  const auto handlers = note([&](const ScanEntry& entry) -> Result<void> {
+    if (entry.path == first) {
+      fs::remove(dir_ / last);
+      make("many names to come");
+    }
+    return {};
+  });
+  ASSERT_TRUE(scan(root_.borrow(), kEverything, handlers));
+  EXPECT_EQ(ends_.size(), kMany + 1U);
+  EXPECT_EQ(ends_.at(last), Fate::kVanished);
+  EXPECT_EQ(count(Fate::kStored), static_cast<size_t>(kMany));
+}
+
 TEST_F(Scan, a_link_or_a_directory_in_the_place_of_another_kind_is_seen) {
   make("a");
   make("b");
