@@ -2,6 +2,7 @@ package org.backupkit.bench;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.backupkit.Tool;
 
 /** A full backup, hashed and synced, beside a program that writes the same data elsewhere. */
@@ -29,7 +30,11 @@ record BackupDuel(BenchTree tree, Peer peer) implements Duel {
   }
 
   @Override
-  public void peers(Path fresh) throws Exception {
+  public List<Way> peers() {
+    return List.of(this::write);
+  }
+
+  private void write(Path fresh) throws Exception {
     Tool.succeed(peer.command(fresh));
     Tool.succeed("sync", "-f", fresh.toString());
   }

@@ -39,7 +39,7 @@ public final class Bench implements Callable<Integer> {
       description = "${COMPLETION-CANDIDATES}; all if none is named.")
   private List<String> names = List.of();
 
-  @Option(names = "--pairs", description = "How often both are run (${DEFAULT-VALUE}).")
+  @Option(names = "--pairs", description = "How often all are run (${DEFAULT-VALUE}).")
   private int pairs = 5;
 
   @Option(names = "--files", description = "How many the small files are (${DEFAULT-VALUE}).")
@@ -61,11 +61,6 @@ public final class Bench implements Callable<Integer> {
     public Iterator<String> iterator() {
       return Stream.of(BenchCase.values()).map(BenchCase::toString).iterator();
     }
-  }
-
-  /** One way of a duel. */
-  private interface Way {
-    void go(Path fresh) throws Exception;
   }
 
   public static void main(String[] arguments) {
@@ -98,9 +93,10 @@ public final class Bench implements Callable<Integer> {
     ObjectNode json = new ObjectMapper().createObjectNode().put("pairs", pairs).put("files", files);
     ArrayNode figures = json.putArray("cases");
     for (BenchCase what : cases) {
-      Figures measured = measure(what);
-      out.println(measured.line());
-      figures.add(measured.json());
+      for (Figures measured : measure(what)) {
+        out.println(measured.line());
+        figures.add(measured.json());
+      }
     }
     Files.writeString(target.resolve("bench.json"), json.toPrettyString() + "\n");
     return 0;
@@ -129,19 +125,25 @@ public final class Bench implements Callable<Integer> {
     return new ParameterException(Objects.requireNonNull(spec).commandLine(), message);
   }
 
-  private Figures measure(BenchCase what) throws Exception {
+  /** Runs one case; gives its figures beside each peer. */
+  private List<Figures> measure(BenchCase what) throws Exception {
     Path directory = target.resolve("bench").toAbsolutePath();
     if (Files.exists(directory)) { // from one that was interrupted
       remove(directory);
     }
     Files.createDirectory(directory);
     try {
-      Figures figures = new Figures(what, new ArrayList<>(), new ArrayList<>());
+      List<Double> ours = new ArrayList<>();
+      List<Figures> figures = new ArrayList<>();
+      what.peers().forEach(peer -> figures.add(new Figures(what, peer, ours, new ArrayList<>())));
       Duel duel = what.prepare(directory, files);
       for (int pair = 0; pair < pairs; pair++) {
-        figures.ours().add(seconds(directory, duel::ours));
+        ours.add(seconds(directory, duel::ours));
         duel.tidy();
-        figures.peers().add(seconds(directory, duel::peers));
+        Iterator<Duel.Way> ways = duel.peers().iterator();
+        for (Figures figure : figures) {
+          figure.peers().add(seconds(directory, ways.next()));
+        }
       }
       return figures;
     } finally {
@@ -149,7 +151,7 @@ public final class Bench implements Callable<Integer> {
     }
   }
 
-  private static double seconds(Path directory, Way way) throws Exception {
+  private static double seconds(Path directory, Duel.Way way) throws Exception {
     Path fresh = Files.createTempDirectory(directory, "run-");
     Tool.succeed("sync", "-f", directory.toString()); // what was made and removed until now
     long start = System.nanoTime();

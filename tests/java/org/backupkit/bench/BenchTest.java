@@ -77,7 +77,7 @@ class BenchTest {
         0, run("--pairs=2", "--files=60", named[0], named[1], named[2]), errors.toString());
     JsonNode json = new ObjectMapper().readTree(target.resolve("bench.json").toFile());
     assertEquals(
-        List.of(named),
+        List.of(named[0], named[1], named[2], named[2]),
         json.path("cases").findValues("case").stream().map(JsonNode::asText).toList());
     assertEquals(2, json.path("pairs").asInt());
     try (Stream<Path> left = Files.list(target)) {
@@ -92,6 +92,7 @@ class BenchTest {
 
   /** The peer's median is 4. */
   private static Figures figures(BenchCase what, double ours) {
-    return new Figures(what, List.of(ours, ours / 2, ours * 15), List.of(5.0, 3.0, 4.0));
+    return new Figures(
+        what, what.peers().get(0), List.of(ours, ours / 2, ours * 15), List.of(5.0, 3.0, 4.0));
   }
 }

@@ -5,9 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import org.backupkit.bench.BenchCase.Peer;
 
-/** The seconds that the runs of one case took. */
-record Figures(BenchCase what, List<Double> ours, List<Double> peers) {
+/** The seconds that the runs of one case took, ours and one peer's. */
+record Figures(BenchCase what, Peer peer, List<Double> ours, List<Double> peers) {
   static final String HEADER =
       String.format(
           Locale.ROOT,
@@ -35,7 +36,7 @@ record Figures(BenchCase what, List<Double> ours, List<Double> peers) {
 
   /** Whether the target is reached. */
   boolean isReached() {
-    return (what.target().isRatio() ? ratio() : median(ours)) <= what.target().most();
+    return (peer.target().isRatio() ? ratio() : median(ours)) <= peer.target().most();
   }
 
   /** A line below the header. */
@@ -47,20 +48,20 @@ record Figures(BenchCase what, List<Double> ours, List<Double> peers) {
         text(ours),
         text(peers),
         ratio(),
-        what.target().most(),
-        what.target().isRatio() ? " " : "s",
-        what.peer(),
+        peer.target().most(),
+        peer.target().isRatio() ? " " : "s",
+        peer.name(),
         isReached() ? "" : " (missed)");
   }
 
   /** All of it. */
   ObjectNode json() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("case", what.toString()).put("peer", what.peer());
+    json.put("case", what.toString()).put("peer", peer.name());
     put(json.putObject("oursSeconds"), ours);
     put(json.putObject("peerSeconds"), peers);
     json.put("ratio", ratio());
-    json.put(what.target().isRatio() ? "targetRatio" : "targetSeconds", what.target().most());
+    json.put(peer.target().isRatio() ? "targetRatio" : "targetSeconds", peer.target().most());
     return json.put("reached", isReached());
   }
 

@@ -3,12 +3,18 @@ package org.backupkit.bench;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.backupkit.Tool;
 import org.jspecify.annotations.Nullable;
 
-/** The second backup where nothing has changed, beside what finds out the same. */
+/**
+ * The second backup where nothing has changed, beside what finds out the same, and beside a walk
+ * that does nothing else: nothing finds it out faster.
+ */
 final class NoChangeDuel implements Duel {
+  private static final Path WALK = Path.of("target/native/build/bare_walk");
+  private static final String WALKERS = "1"; // as many as a backup walks with
   private static final int TABLES = 3; // the snapshot's description, its index and its manifest
 
   private final BenchTree tree;
@@ -35,8 +41,9 @@ final class NoChangeDuel implements Duel {
   }
 
   @Override
-  public void peers(Path fresh) throws Exception {
-    Tool.succeed(rsync("-an"));
+  public List<Way> peers() {
+    String[] walk = {WALK.toAbsolutePath().toString(), tree.sandbox().toString(), WALKERS};
+    return List.of(fresh -> Tool.succeed(rsync("-an")), fresh -> Tool.succeed(walk));
   }
 
   /** The next run's backup is to be the second one, too. */

@@ -1,6 +1,7 @@
 package org.backupkit.bench;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.backupkit.Tool;
 
 /** A restore into an app that has no data, beside tar's of the same parts. */
@@ -21,7 +22,11 @@ record RestoreDuel(Path store, Path snapshot) implements Duel {
   }
 
   @Override
-  public void peers(Path fresh) throws Exception {
+  public List<Way> peers() {
+    return List.of(this::unpack);
+  }
+
+  private void unpack(Path fresh) throws Exception {
     String script = "for part in \"$1\"/*.tar; do tar xf \"$part\" -C \"$2\" || exit; done";
     Tool.succeed("sh", "-c", script, "sh", snapshot.toString(), fresh.toString());
     Tool.succeed("sync", "-f", fresh.toString());

@@ -2,6 +2,7 @@ package org.backupkit.bench;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.backupkit.Device;
 import org.backupkit.Tool;
 
@@ -21,12 +22,11 @@ record StartDuel(Path root) implements Duel {
   }
 
   @Override
-  public void peers(Path fresh) throws Exception {
-    Tool.succeed(
-        System.getProperty("java.home") + "/bin/java",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
-        "-Xshare:auto",
-        "-version");
+  public List<Way> peers() {
+    String java = System.getProperty("java.home") + "/bin/java";
+    String[] bare = {
+      java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-version"
+    };
+    return List.of(fresh -> Tool.succeed(bare));
   }
 }
