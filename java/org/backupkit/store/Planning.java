@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.LongAdder;
 import org.backupkit.store.Manifest.Row;
 
@@ -22,6 +24,7 @@ final class Planning {
     List<String> written = new ArrayList<>();
     List<String> replaced = new ArrayList<>();
     List<String> removed = new ArrayList<>();
+    Set<String> others = new HashSet<>();
     LongAdder entries = new LongAdder();
     if (wanted != null) {
       Manifest.each(
@@ -31,7 +34,8 @@ final class Planning {
             Row old = there == null ? row : left.remove(row.path());
             if (old == null) {
               written.add(Manifest.readable(row.path()));
-            } else if (!same(row, old)) {
+            } else if (!same(row, old) || isNameOf(others, row)) {
+              others.add(row.path());
               replaced.add(Manifest.readable(row.path()));
             }
           });
@@ -47,6 +51,11 @@ final class Planning {
     long files = target.names().size();
     return new RestorePlan(
         bundle, target.id(), comparedWith, written, replaced, removed, entries.sum(), files, bytes);
+  }
+
+  /** Whether it is a further name, which comes after the first and has no content in its row. */
+  private static boolean isNameOf(Set<String> paths, Row row) {
+    return row.type().equals("h") && paths.contains(row.target());
   }
 
   /** Whether two rows speak of the same entry; where it is stored does not matter. */

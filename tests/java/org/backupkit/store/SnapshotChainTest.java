@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -180,6 +181,20 @@ class SnapshotChainTest {
     assertTrue(store.restore(service, ids, mirror, Progress.NONE).succeeded());
     assertEquals(BIG, Files.size(sandbox.resolve("big.bin")));
     assertFalse(Files.exists(sandbox.resolve("later.txt")));
+  }
+
+  @Test
+  void aDryRun_namesEveryNameOfAFileThatIsAnother() throws IOException {
+    Path file = sandbox.resolve("letters/a.txt");
+    FileTime time = Files.getLastModifiedTime(file);
+    Snapshot first = backUp();
+    Files.writeString(file, "b");
+    Files.setLastModifiedTime(file, time);
+    backUp();
+    Map<String, String> ids = Map.of(BUNDLE, first.id());
+    RestorePlan plan = store.planRestore(ids, RestoreOptions.defaults()).get(0);
+    assertEquals(List.of("letters/a.txt", "same"), plan.replaced());
+    assertEquals(List.of(), plan.written());
   }
 
   @Test
