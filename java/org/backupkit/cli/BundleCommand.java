@@ -37,7 +37,10 @@ final class BundleCommand implements Runnable {
     throw wrong("One of add, list, remove and explain is missing");
   }
 
-  @Command(name = "add", description = "Adds a bundle, or replaces its file.")
+  @Command(
+      name = "add",
+      description = "Adds a bundle, or replaces its file.",
+      mixinStandardHelpOptions = true)
   int add(
       @Parameters(paramLabel = "NAME", description = "The bundle's name.") String name,
       @Mixin DeviceRoot root,
@@ -77,7 +80,7 @@ final class BundleCommand implements Runnable {
     return 0;
   }
 
-  @Command(name = "list", description = "Lists the bundles.")
+  @Command(name = "list", description = "Lists the bundles.", mixinStandardHelpOptions = true)
   int list(@Mixin DeviceRoot root) throws IOException {
     Path directory = folder(root.directory());
     if (!Files.isDirectory(directory)) {
@@ -105,7 +108,10 @@ final class BundleCommand implements Runnable {
     return code;
   }
 
-  @Command(name = "remove", description = "Removes a bundle's file; its data stays.")
+  @Command(
+      name = "remove",
+      description = "Removes a bundle's file; its data stays.",
+      mixinStandardHelpOptions = true)
   int remove(
       @Parameters(paramLabel = "NAME", description = "The bundle's name.") String name,
       @Mixin DeviceRoot root)
@@ -119,7 +125,8 @@ final class BundleCommand implements Runnable {
 
   @Command(
       name = "explain",
-      description = "Says which rule takes a path into a bundle's backup, or leaves it out.")
+      description = "Says which rule takes a path into a bundle's backup, or leaves it out.",
+      mixinStandardHelpOptions = true)
   int explain(
       @Parameters(paramLabel = "NAME", description = "The bundle's name.") String name,
       @Parameters(

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -99,6 +100,14 @@ class MainTest {
     assertTrue(errors.contains("nobody"), errors);
     assertEquals(1, run("bundle", "explain", "notes", "../x", "--root", root));
     assertTrue(errors.contains("'../x' is no path inside a sandbox"), errors);
+  }
+
+  @Test
+  void everyBundleCommand_explainsItself() {
+    for (String command : List.of("add", "list", "remove", "explain")) {
+      assertEquals(0, run("bundle", command, "--help"), errors);
+      assertTrue(output.startsWith("Usage: backupkit bundle " + command + " "), output);
+    }
   }
 
   @Test
