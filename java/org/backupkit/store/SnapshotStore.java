@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -32,6 +34,9 @@ public final class SnapshotStore {
   private static final Pattern BUNDLE =
       Pattern.compile("(?!\\.)[A-Za-z0-9._-]{1,127}(:[0-9]{1,9})?");
 
+  private static final FileAttribute<?> OWNERS_ALONE =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
+
   private final Path directory;
 
   private SnapshotStore(Path directory) {
@@ -39,7 +44,8 @@ public final class SnapshotStore {
   }
 
   /**
-   * Opens a store. A directory that is empty or not there becomes one with its first backup.
+   * Opens a store. A directory that is empty or not there becomes one with its first backup; a new
+   * one is its owner's alone.
    *
    * @param directory where the store is or will be
    * @return the store; nothing was written
@@ -299,7 +305,7 @@ public final class SnapshotStore {
       throws IOException {
     long start = System.nanoTime();
     List<String> names = distinct(bundles);
-    Files.createDirectories(directory);
+    Files.createDirectories(directory, OWNERS_ALONE);
     Path marker = directory.resolve(MARKER);
     if (!Files.exists(marker) || format(marker) < Description.FORMAT) {
       Files.write(marker, markerOf(Description.FORMAT));

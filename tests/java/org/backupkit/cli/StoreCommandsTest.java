@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.backupkit.Device;
 import org.backupkit.store.Snapshot;
@@ -36,6 +37,20 @@ class StoreCommandsTest {
     backUp();
     Files.writeString(sandbox.resolve("b.txt"), "b");
     backUp();
+  }
+
+  @Test
+  void aNewStore_isItsOwnersAlone() throws IOException {
+    assertEquals("rwx------", modeOf(Path.of(store)));
+    Path present = Files.createDirectory(folder.resolve("present"));
+    String mode = modeOf(present);
+    CommandRun run = CommandRun.of("backup", "--root", root, "--to", present.toString());
+    assertEquals(0, run.code(), run.errors());
+    assertEquals(mode, modeOf(present));
+  }
+
+  private static String modeOf(Path directory) throws IOException {
+    return PosixFilePermissions.toString(Files.getPosixFilePermissions(directory));
   }
 
   @Test
