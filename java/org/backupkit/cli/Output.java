@@ -32,7 +32,10 @@ final class Output implements Progress {
       print(object(event));
       return;
     }
-    if (event.kind() == Kind.END) {
+    if (event.kind() == Kind.ANEW) {
+      wipe();
+      System.err.println(anew(event));
+    } else if (event.kind() == Kind.END) {
       running.remove(event.bundle());
       wipe();
       (event.code() == 0 ? System.out : System.err).println(end(event));
@@ -96,6 +99,10 @@ final class Output implements Progress {
     return String.format(Locale.ROOT, unit.equals("B") ? "%.0f %s" : "%.1f %s", value, unit);
   }
 
+  private static String anew(ProgressEvent event) {
+    return "backupkit: warning: \"" + event.bundle() + "\" is backed up wholly: " + event.text();
+  }
+
   private static String end(ProgressEvent event) {
     if (event.code() != 0) {
       return event.bundle() + ": failed with " + event.code() + ": " + event.text();
@@ -118,6 +125,7 @@ final class Output implements Progress {
           node.put("report", event.text()); // an app's own text may be anything
         }
       }
+      case ANEW -> node.put("message", event.text());
       case END -> node.put(event.code() == 0 ? "snapshot" : "message", event.text());
       default -> {}
     }

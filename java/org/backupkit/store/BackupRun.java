@@ -118,6 +118,9 @@ final class BackupRun implements GeneralCallbacks {
       running.put(bundle, Incoming.begin(bundle, start));
       setPace(bundle);
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
+      if (!start.whyAnew().isEmpty()) {
+        tell(Kind.ANEW, bundle, start.whyAnew());
+      }
     } catch (IOException e) {
       String what = "No snapshot could be begun in \"" + start.home() + "\"";
       finish(failed(bundle, Failure.of(what, e)));

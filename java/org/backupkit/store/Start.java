@@ -12,23 +12,23 @@ import org.jspecify.annotations.Nullable;
  *
  * @param home the directory of the bundle's snapshots
  * @param base the snapshot to build on
+ * @param whyAnew why nothing is built on the newest snapshot; empty where that is no surprise
  * @param leftover what an interrupted run has brought already
  */
-record Start(Path home, @Nullable Contents base, @Nullable Leftover leftover) {
+record Start(Path home, @Nullable Contents base, String whyAnew, @Nullable Leftover leftover) {
   /** Finds both; {@code full}: nothing is built on. What is left and of no use is removed. */
   static Start find(Path home, boolean full) throws IOException {
-    return new Start(home, full ? null : base(home), leftover(home));
-  }
-
-  private static @Nullable Contents base(Path home) throws IOException {
-    Path newest = Directories.newest(home);
+    Path newest = full ? null : Directories.newest(home);
+    Contents base = null;
+    String whyAnew = "";
     try {
       Contents contents = newest == null ? null : Contents.of(newest);
-      return contents == null || contents.manifest() == null ? null : contents;
+      base = contents == null || contents.manifest() == null ? null : contents;
     } catch (IOException e) {
       // Nothing is built on what is seen to be damaged: a new chain begins. verify() reads all.
-      return null;
+      whyAnew = Failure.of("the snapshot \"" + newest + "\" cannot be built on", e).message();
     }
+    return new Start(home, base, whyAnew, leftover(home));
   }
 
   private static @Nullable Leftover leftover(Path home) throws IOException {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.backupkit.Device;
@@ -47,6 +48,24 @@ class StoreCommandsTest {
     CommandRun run = CommandRun.of("backup", "--root", root, "--to", present.toString());
     assertEquals(0, run.code(), run.errors());
     assertEquals(mode, modeOf(present));
+  }
+
+  @Test
+  void backup_onADamagedSnapshot_saysThatAllComesAgain() throws IOException {
+    Path manifest = snapshots().get(1).directory().resolve("manifest");
+    Files.writeString(manifest, "x", StandardOpenOption.APPEND);
+    CommandRun run = CommandRun.of("backup", "--root", root, "--to", store);
+    assertEquals(0, run.code(), run.errors());
+    assertTrue(run.errors().startsWith("backupkit: warning: \"" + BUNDLE), run.errors());
+    assertTrue(run.errors().contains(manifest.getParent().toString()), run.errors());
+    assertEquals(1, run.errors().lines().count(), run.errors());
+    assertEquals("full", snapshots().get(2).kind());
+    CommandRun next = CommandRun.of("backup", "--root", root, "--to", store);
+    assertEquals("", next.errors());
+    Files.delete(snapshots().get(3).directory().resolve("manifest"));
+    CommandRun json = CommandRun.of("backup", "--root", root, "--to", store, "--json");
+    assertTrue(json.output().contains("\"event\":\"anew\",\"bundle\":"), json.output());
+    assertEquals("", json.errors());
   }
 
   private static String modeOf(Path directory) throws IOException {
