@@ -168,7 +168,8 @@ Result<void> Backup::walk() {
   ReadAhead ahead({.limit = settings_.packing_limit,
                    .labels = settings_.labels,
                    .hashes = history_ != nullptr,
-                   .threads = reads_all ? ReadAhead::usual_threads() : 0},
+                   .reads = reads_all,
+                   .threads = ReadAhead::usual_threads()},
                   {[this](const ScanEntry& found, ReadFile* read) { return visit(found, read); },
                    [this](const Missed& missed) { return miss(missed); }});
   const ScanHandlers handlers{

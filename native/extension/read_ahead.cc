@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "native/base/syscall.h"
 #include "native/extension/attributes.h"
@@ -28,6 +29,7 @@ namespace {
 constexpr size_t kMostItems = 512;
 constexpr uint64_t kMostDirectories = 32;
 constexpr uint64_t kMostBytes = uint64_t{8} << 20U;
+constexpr size_t kBatch = 32;         // of entries, that are worth a wake-up
 constexpr uint64_t kFewEntries = 64;  // of them all, that are not worth a thread
 constexpr uint64_t kMostFileBytes = uint64_t{256} << 10U;  // the kernel's own copy is better then
 constexpr size_t kMostThreads = 3;
@@ -74,7 +76,9 @@ ReadAhead::~ReadAhead() {
     const std::lock_guard held(mutex_);
     is_ended_ = true;
   }
-  changed_.notify_all();
+  filled_.notify_one();
+  waiting_.notify_all();
+  if (handing_.joinable()) handing_.join();
   for (auto& thread : threads_) thread.join();
 }
 
@@ -90,16 +94,13 @@ Result<void> ReadAhead::visit(const ScanEntry& found) {
   auto is_held = hold_directory(found);
   if (!is_held) return failure(is_held.error());
   if (!*is_held) {  // there is no descriptor left: it goes on as without us
-    if (auto done = finish(); !done) return done;
+    if (auto done = await_empty(); !done) return done;
     return handlers_.visit(found, nullptr);
   }
   Item item{.entry = found, .directory = directory_, .looked = now()};
   auto& entry = std::get<ScanEntry>(item.entry);
   if (found.parent.is_open()) entry.parent = directory_->fd.borrow();
-  if (may_read(entry)) {
-    item.state = State::kWaiting;
-    bytes_ += entry.size;
-  }
+  if (may_read(entry)) item.state = State::kWaiting;
   return push(std::move(item));
 }
 
@@ -107,11 +108,17 @@ Result<void> ReadAhead::miss(const Missed& missed) {
   return options_.threads == 0 ? handlers_.miss(missed) : push({.entry = missed});
 }
 
-Result<void> ReadAhead::finish() {
-  while (!window_.empty()) {
-    if (auto handed = hand_on(); !handed) return handed;
-  }
-  return {};
+Result<void> ReadAhead::finish() { return await_empty(); }
+
+// Waits until everything was handed on.
+Result<void> ReadAhead::await_empty() {
+  if (auto flushed = flush(); !flushed) return flushed;
+  std::unique_lock held(mutex_);
+  is_stuck_ = true;
+  filled_.notify_one();
+  emptied_.wait(held, [&] { return error_ || (window_.empty() && !is_handing_); });
+  is_stuck_ = false;
+  return error_ ? failure(*error_) : Result<void>{};
 }
 
 // Makes the entry's directory the current one. False: it cannot be held open.
@@ -136,62 +143,110 @@ Result<bool> ReadAhead::hold_directory(const ScanEntry& found) {
 }
 
 bool ReadAhead::may_read(const ScanEntry& found) const {
-  return S_ISREG(found.mode) && found.links == 1 && found.size > 0 &&
+  return options_.reads && S_ISREG(found.mode) && found.links == 1 && found.size > 0 &&
          found.size <= options_.limit && found.parent.is_open();
 }
 
 Result<void> ReadAhead::push(Item item) {
-  const bool is_waiting = item.state == State::kWaiting;
-  {
-    const std::lock_guard held(mutex_);
+  if (++pushed_ == kFewEntries) start_threads();
+  if (!handing_.joinable()) return hand_on(item);
+  item.number = directory_ ? directory_->number : 0;
+  staged_.push_back(std::move(item));
+  return staged_.size() < kBatch ? Result<void>{} : flush();
+}
+
+// Puts what is staged into the window; when that is full, waits until half of it is free, so that
+// nobody is woken up for each entry.
+Result<void> ReadAhead::flush() {
+  if (staged_.empty()) return {};
+  std::unique_lock held(mutex_);
+  newest_ = staged_.back().number;
+  for (auto& item : staged_) {
+    if (item.state == State::kWaiting) bytes_ += std::get<ScanEntry>(item.entry).size;
     window_.push_back(std::move(item));
   }
-  if (++pushed_ == kFewEntries) start_threads();
-  if (is_waiting && !threads_.empty()) changed_.notify_one();
-  while (is_full()) {
-    if (auto handed = hand_on(); !handed) return handed;
+  staged_.clear();
+  filled_.notify_one();
+  if (options_.reads) waiting_.notify_all();
+  if (!error_ && !has_room(1)) {
+    is_stuck_ = true;
+    emptied_.wait(held, [&] { return error_ || has_room(2); });
+    is_stuck_ = false;
   }
-  return {};
+  return error_ ? failure(*error_) : Result<void>{};
 }
 
-bool ReadAhead::is_full() const {
-  if (threads_.empty()) return !window_.empty();
-  if (window_.size() >= kMostItems || bytes_ >= kMostBytes) return true;
-  const auto& oldest = window_.front().directory;
-  return oldest && directory_ && directory_->number - oldest->number >= kMostDirectories;
+// Whether that part of the window is free: 2 is a half.
+bool ReadAhead::has_room(size_t part) const {
+  if (window_.empty()) return true;
+  return window_.size() < kMostItems / part && bytes_ < kMostBytes / part &&
+         newest_ - window_.front().number < kMostDirectories / part;
 }
 
-// Takes the first item out; helps until it has been read if a thread is about it.
-ReadAhead::Item ReadAhead::take_first() {
-  std::unique_lock held(mutex_);
+// Waits until the first item has been read if a thread is about it, and helps meanwhile.
+void ReadAhead::await_first(std::unique_lock<std::mutex>& held) {
   while (window_.front().state == State::kTaken) {
     if (Item* other = take_waiting()) {
       held.unlock();
       read_taken(*other, hasher_);
       held.lock();
     } else {
-      changed_.wait(held);
+      filled_.wait(held);
     }
   }
-  Item item = std::move(window_.front());
-  window_.pop_front();
-  if (next_ > 0) --next_;
-  return item;
 }
 
-Result<void> ReadAhead::hand_on() {
-  const Item item = take_first();
-  if (const auto* missed = std::get_if<Missed>(&item.entry)) return handlers_.miss(*missed);
-  const auto& found = std::get<ScanEntry>(item.entry);
-  if (item.state != State::kSkipped) bytes_ -= found.size;
-  return handlers_.visit(found, item.read.get());
+// Takes the first items out: those that are ready, or one that nobody has begun to read.
+void ReadAhead::take_batch(std::vector<Item>& batch) {
+  do {
+    batch.push_back(std::move(window_.front()));
+    window_.pop_front();
+    if (next_ > 0) --next_;
+  } while (batch.size() < kBatch && !window_.empty() && is_ready(window_.front()));
 }
 
+Result<void> ReadAhead::hand_on(const Item& item) const {
+  const auto* missed = std::get_if<Missed>(&item.entry);
+  if (missed != nullptr) return handlers_.miss(*missed);
+  return handlers_.visit(std::get<ScanEntry>(item.entry), item.read.get());
+}
+
+// As many as there can be.
 void ReadAhead::start_threads() {
+  const size_t readers = options_.reads ? options_.threads : 0;
   try {
-    while (threads_.size() < options_.threads) threads_.emplace_back([this] { work(); });
+    handing_ = std::thread([this] { hand_on_all(); });
+    while (threads_.size() < readers) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    options_.threads = threads_.size();  // as many as there can be
+    return;
+  }
+}
+
+void ReadAhead::hand_on_all() {
+  std::vector<Item> batch;
+  std::unique_lock held(mutex_);
+  while (!error_ && !is_ended_) {
+    if (window_.empty()) {
+      filled_.wait(held);
+      continue;
+    }
+    await_first(held);
+    take_batch(batch);
+    is_handing_ = true;
+    held.unlock();
+    Result<void> handed;
+    uint64_t bytes = 0;
+    for (auto& item : batch) {
+      if (item.state != State::kSkipped) bytes += std::get<ScanEntry>(item.entry).size;
+      if (handed) handed = hand_on(item);
+      item = {};
+    }
+    batch.clear();
+    held.lock();
+    is_handing_ = false;
+    bytes_ -= bytes;
+    if (!handed) error_ = handed.error();
+    if (error_ || (is_stuck_ && has_room(2))) emptied_.notify_one();
   }
 }
 
@@ -201,7 +256,7 @@ void ReadAhead::work() {
   while (!is_ended_) {
     Item* item = take_waiting();
     if (item == nullptr) {
-      changed_.wait(held);
+      waiting_.wait(held);
       continue;
     }
     held.unlock();
@@ -227,7 +282,7 @@ void ReadAhead::read_taken(Item& item, Hasher& hasher) {
     item.read = std::move(read_file);
     item.state = State::kDone;
   }
-  changed_.notify_all();
+  filled_.notify_one();
 }
 
 // Null: it is for the backup to see what is the matter with it.

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -31,10 +32,11 @@ struct ReadFile {
   [[nodiscard]] std::span<const uint8_t> content() const { return {bytes.get(), found.size}; }
 };
 
-// Stands between the walk and the backup: hands the entries on in the order in which they came,
-// some hundreds behind, with those files that were read meanwhile. What could not be read so,
-// changed, has holes or other names, or is too large is handed on as it came, for the backup to
-// deal with. A walk of few entries never starts a thread. Called by one thread.
+// Stands between the walk and the backup, on other threads: hands the entries on in the order in
+// which they came, some hundreds behind, with those files that were read meanwhile. What could not
+// be read so, changed, has holes or other names, or is too large is handed on as it came, for the
+// backup to deal with. A walk of few entries never starts a thread. Called by one thread; the
+// handlers are called one at a time, by that one or another.
 class ReadAhead {
  public:
   struct Handlers {
@@ -47,7 +49,8 @@ class ReadAhead {
     uint64_t limit = 0;  // files of more bytes are not read
     Labels labels{};
     bool hashes = false;  // what was read
-    size_t threads = 0;   // 0: nothing is read
+    bool reads = false;   // files
+    size_t threads = 0;   // that read, beside the one that hands on; 0: neither is there
   };
 
   ReadAhead(const Options& options, Handlers handlers);
@@ -58,7 +61,7 @@ class ReadAhead {
   // As many threads as help the one that calls.
   [[nodiscard]] static size_t usual_threads();
 
-  // From the walk. Error: of a handler.
+  // From the walk. Error: of a handler, for this entry or an earlier one.
   [[nodiscard]] Result<void> visit(const ScanEntry& found);
   [[nodiscard]] Result<void> miss(const Missed& missed);
   // Hands on what is left. Nothing may come afterwards.
@@ -77,18 +80,27 @@ class ReadAhead {
   struct Item {
     std::variant<ScanEntry, Missed> entry;
     std::shared_ptr<Directory> directory{};
-    Timestamp looked{};  // when the walk looked at it
+    uint64_t number = 0;  // of the directory that the walk was in
+    Timestamp looked{};   // when the walk looked at it
     State state = State::kSkipped;
     std::unique_ptr<ReadFile> read{};
   };
 
+  [[nodiscard]] static bool is_ready(const Item& item) {
+    return item.state == State::kSkipped || item.state == State::kDone;
+  }
+
   [[nodiscard]] Result<bool> hold_directory(const ScanEntry& found);
   [[nodiscard]] bool may_read(const ScanEntry& found) const;
   [[nodiscard]] Result<void> push(Item item);
-  [[nodiscard]] bool is_full() const;
-  [[nodiscard]] Item take_first();
-  [[nodiscard]] Result<void> hand_on();
+  [[nodiscard]] Result<void> flush();
+  [[nodiscard]] bool has_room(size_t part) const;
+  [[nodiscard]] Result<void> await_empty();
+  void await_first(std::unique_lock<std::mutex>& held);
+  void take_batch(std::vector<Item>& batch);
+  [[nodiscard]] Result<void> hand_on(const Item& item) const;
   void start_threads();
+  void hand_on_all();
   void work();
   [[nodiscard]] Item* take_waiting();
   void read_taken(Item& item, Hasher& hasher);
@@ -98,15 +110,23 @@ class ReadAhead {
   Options options_;
   Handlers handlers_;
   std::shared_ptr<Directory> directory_;
-  Hasher hasher_;       // of the calling thread
-  uint64_t bytes_ = 0;  // of the files in the window that are to be read
+  std::vector<Item> staged_;  // by the walk, and not in the window yet
   uint64_t pushed_ = 0;
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Item> window_;  // references to its items stay valid while others come and go
-  size_t next_ = 0;          // of the window, the first that may be waiting
+  std::condition_variable filled_;   // for the one who hands on
+  std::condition_variable emptied_;  // for the walk
+  std::condition_variable waiting_;  // for those who read
+  std::deque<Item> window_;          // references to its items stay valid while others come and go
+  size_t next_ = 0;                  // of the window, the first that may be waiting
+  uint64_t bytes_ = 0;               // of the files that are to be read and not handed on
+  uint64_t newest_ = 0;              // directory in the window
+  bool is_handing_ = false;          // some that are not in the window any more
+  bool is_stuck_ = false;            // the walk, until there is room or nothing left
   bool is_ended_ = false;
+  std::optional<Error> error_;
+  Hasher hasher_;        // of the one who hands on
+  std::thread handing_;  // not there: the calling thread does it
   std::vector<std::thread> threads_;
 };
 

@@ -92,7 +92,8 @@ class ReadAheadTest : public Census {
   }
 
   static ReadAhead::Options with_threads(size_t threads) {
-    return {.limit = 4000, .labels = Labels::kKeep, .hashes = true, .threads = threads};
+    return {
+        .limit = 4000, .labels = Labels::kKeep, .hashes = true, .reads = true, .threads = threads};
   }
 
   std::optional<ScratchDirectory> scratch_;
