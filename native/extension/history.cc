@@ -105,6 +105,7 @@ Result<std::unique_ptr<History>> History::open(BorrowedFd sandbox, UniqueFd old)
   if (!history->old_.is_open()) {
     history->why_full_ = "no manifest of an earlier backup was given";
   } else if (auto opened = history->open_old(); !opened) {
+    history->big_files_.clear();
     history->why_full_ = "the manifest given is not used: " + opened.error().message();
   }
   timespec now{};
@@ -114,32 +115,39 @@ Result<std::unique_ptr<History>> History::open(BorrowedFd sandbox, UniqueFd old)
   return history;
 }
 
-// Reads the old manifest once whole, since what is wrong at its end is known only there.
+// Reads the old manifest once whole, since whether it is what was written is known only at its end.
 Result<void> History::check_old() {
   struct stat top{};
   if (::fstat(sandbox_.get(), &top) != 0) return errno_failure("the sandbox");
   auto reader = ManifestReader::open(old_.borrow());
   if (!reader) return failure(reader.error());
-  bool is_of_this = true;
-  std::vector<BigFile> big;
+  version_ = (*reader)->version();
+  device_ = top.st_dev;
+  if (version_ == ManifestVersion::k1) return {};  // it is read whole to be sorted
   for (;;) {
-    auto next = (*reader)->next();
+    auto next = (*reader)->skim();
     if (!next) return failure(next.error());
-    const auto& row = *next;
-    if (!row) break;
-    // Nothing but an inode is known of what it was taken of; a restore leaves that one as it is.
-    const bool is_top = row->path == "." && (*reader)->version() != ManifestVersion::k1;
-    if (is_top) is_of_this = row->inode == top.st_ino;
-    const bool is_big = row->type == EntryType::kFile && is_of_a_big_file(row->in);
-    if (is_big && big.size() < kMostBigFiles) big.push_back({row->inode, (*reader)->row_at()});
+    const auto& line = *next;
+    if (!line) break;
+    if (auto noted = note(*line, **reader, top); !noted) return noted;
   }
-  if (!is_of_this) {
+  std::ranges::sort(big_files_, {}, &BigFile::inode);
+  return {};
+}
+
+// Remembers a big file, and compares the sandbox with what the manifest was taken of.
+Result<void> History::note(std::string_view line, const ManifestReader& reader,
+                           const struct stat& top) {
+  const bool is_top = reader.rows() == 1 && line.starts_with(".;");
+  const bool is_big = is_of_a_big_file(in_of(line, version_)) && big_files_.size() < kMostBigFiles;
+  if (!is_top && !is_big) return {};
+  auto row = read_row(line, version_);
+  if (!row) return failure(row.error());
+  // Nothing but an inode is known of what it was taken of; a restore leaves that one as it is.
+  if (is_top && row->inode != top.st_ino) {
     return failure(Code::kInvalidArgument, "another bundle's, or of another directory of this one");
   }
-  std::ranges::sort(big, {}, &BigFile::inode);
-  big_files_ = std::move(big);
-  device_ = top.st_dev;
-  version_ = (*reader)->version();
+  if (is_big && row->type == EntryType::kFile) big_files_.push_back({row->inode, reader.row_at()});
   return {};
 }
 
@@ -157,7 +165,16 @@ Result<void> History::open_old() {
 
 Result<std::optional<ManifestRow>> History::match(const std::string& path) {
   if (!join_) return std::nullopt;
-  return join_->match(path);
+  auto matched = join_->match(path);
+  if (!matched) give_up(matched.error());
+  return matched ? std::move(*matched) : std::nullopt;
+}
+
+// It is as it was written, but a row of it is none: what comes from there on counts as new.
+void History::give_up(const Error& error) {
+  join_.reset();
+  big_files_.clear();
+  why_full_ = "the manifest given is used in part: " + error.message();
 }
 
 Result<void> History::keep(const std::string& path,
@@ -168,11 +185,12 @@ Result<void> History::keep(const std::string& path,
     row.is_incremental = false;
     return writer_.add(row);
   };
-  auto matched = join_->match(path);
+  auto matched = match(path);
   if (!matched) return failure(matched.error());
   if (auto& row = *matched) {
     if (auto kept = keep_one(std::move(*row)); !kept) return kept;
   }
+  if (!join_) return {};
   return join_->take_below(path, keep_one);
 }
 

@@ -1,6 +1,8 @@
 // What an incremental backup knows of the last one, and what it leaves for the next.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -8,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backupkit/error.h"
@@ -15,6 +18,7 @@
 #include "native/extension/file_hasher.h"
 #include "native/extension/settings.h"
 #include "native/manifest/change.h"
+#include "native/manifest/manifest_reader.h"
 #include "native/manifest/manifest_writer.h"
 #include "native/manifest/merge_join.h"
 
@@ -26,8 +30,8 @@ class History {
  public:
   // `old`: the last backup's complete manifest, or none; its position is not used. One that is
   // torn, damaged, of another directory or no manifest at all counts as none, and why_full() says
-  // so; by one of version 1 nothing is left out either. The new manifest is
-  // an unnamed file on the file system of `sandbox`, which outlives this.
+  // so; by one of version 1 nothing is left out either, nor from a row on that is none. The new
+  // manifest is an unnamed file on the file system of `sandbox`, which outlives this.
   [[nodiscard]] static Result<std::unique_ptr<History>> open(BorrowedFd sandbox, UniqueFd old);
 
   // Why nothing can be left out; "" where there is a manifest to compare with.
@@ -79,10 +83,13 @@ class History {
       : sandbox_(sandbox), old_(std::move(old)), file_(std::move(file)), writer_(file_.borrow()) {}
 
   [[nodiscard]] Result<void> check_old();
+  [[nodiscard]] Result<void> note(std::string_view line, const ManifestReader& reader,
+                                  const struct stat& top);
   [[nodiscard]] std::span<BigFile> big_files_of(uint64_t inode);
   [[nodiscard]] Result<std::optional<ManifestRow>> moved(const ScanEntry& found, BorrowedFd copy,
                                                          Labels labels, FileHasher& hasher);
   [[nodiscard]] Result<void> open_old();
+  void give_up(const Error& error);
   [[nodiscard]] Result<void> correct(BorrowedFd into, const Corrections& corrections);
 
   BorrowedFd sandbox_;

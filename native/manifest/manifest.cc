@@ -25,6 +25,7 @@ constexpr uint32_t kMostId = std::numeric_limits<uint32_t>::max();
 constexpr uint32_t kSecond = 1'000'000'000;  // in nanoseconds
 constexpr size_t kSecondDigits = 9;
 constexpr std::string_view kUnknown = "?";
+constexpr int kColumnOfIn = 15;
 
 template <typename T>
 void put_number(std::string& out, T value) {
@@ -318,6 +319,13 @@ Result<ManifestRow> read_row(std::string_view line, ManifestVersion version) {
   if (!path) return failure(path.error());
   row.path = std::move(*path);
   return row;
+}
+
+std::string_view in_of(std::string_view line, ManifestVersion version) {
+  for (int behind = columns_of(version) - kColumnOfIn; behind > 0; --behind) {
+    line = line.substr(0, std::min(line.rfind(';'), line.size()));
+  }
+  return line.substr(line.rfind(';') + 1);
 }
 
 }  // namespace backupkit

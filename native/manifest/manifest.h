@@ -105,4 +105,8 @@ struct ManifestRow {
 // The row of a line without its end. Error kInvalidArgument: the line is no row, and why.
 [[nodiscard]] Result<ManifestRow> read_row(std::string_view line, ManifestVersion version);
 
+// The column `in` of such a line of version 2, which is not looked at otherwise: of a line that is
+// no row it is anything.
+[[nodiscard]] std::string_view in_of(std::string_view line, ManifestVersion version);
+
 }  // namespace backupkit

@@ -75,14 +75,25 @@ Result<void> ManifestReader::read_head() {
 }
 
 Result<std::optional<ManifestRow>> ManifestReader::next() {
-  if (broken_) return failure(*broken_);
-  if (ended_) return std::nullopt;
-  auto row = step();
-  if (!row) broken_ = row.error();
-  return row;
+  auto skimmed = skim();
+  if (!skimmed) return failure(skimmed.error());
+  const auto& text = *skimmed;
+  if (!text) return std::nullopt;
+  auto row = row_of(*text);
+  if (row) return std::optional(std::move(*row));
+  broken_ = row.error();
+  return failure(*broken_);
 }
 
-Result<std::optional<ManifestRow>> ManifestReader::step() {
+Result<std::optional<std::string_view>> ManifestReader::skim() {
+  if (broken_) return failure(*broken_);
+  if (ended_) return std::nullopt;
+  auto text = next_text();
+  if (!text) broken_ = text.error();
+  return text;
+}
+
+Result<std::optional<std::string_view>> ManifestReader::next_text() {
   auto line = next_line();
   if (!line) return failure(line.error());
   if (version_ == ManifestVersion::k1 && line->empty()) {
@@ -97,17 +108,21 @@ Result<std::optional<ManifestRow>> ManifestReader::step() {
     ended_ = true;
     return std::nullopt;
   }
+  hash(*line);
+  ++rows_;
+  return text;
+}
+
+Result<ManifestRow> ManifestReader::row_of(std::string_view text) {
   auto row = read_row(text, version_);
   if (!row) return refuse(row.error().context);
   if (auto in_order = check_order(row->path); !in_order) return failure(in_order.error());
-  hash(*line);
-  ++rows_;
-  return std::optional(std::move(*row));
+  return row;
 }
 
 Result<void> ManifestReader::check_order(std::string_view path) {
   if (version_ == ManifestVersion::k1) return {};
-  if (rows_ > 0) {
+  if (rows_ > 1) {
     const auto order = walk_order(last_path_, path);
     if (order == 0) return refuse("the same path twice");
     if (order > 0) return refuse("a row out of order");

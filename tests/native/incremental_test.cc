@@ -51,6 +51,19 @@ std::string of_16_columns(const std::string& manifest) {
   return without_columns(manifest, 2, kManifestHead16);
 }
 
+// The manifest with another line in the place of one, and the end that it then has.
+std::string with_line(const std::string& manifest, const std::string& line,
+                      const std::string& other) {
+  const size_t at = manifest.find("\n" + line) + 1;
+  EXPECT_NE(at, 0U);
+  std::string text = manifest.substr(0, at) + other + manifest.substr(manifest.find('\n', at));
+  const size_t end = text.rfind("end;");
+  const size_t count = text.rfind(';') - end;
+  Hasher hasher;
+  hasher.update({reinterpret_cast<const uint8_t*>(text.data()), end});
+  return text.substr(0, end + count) + ";" + hasher.finish().substr(5) + "\n";
+}
+
 class Incremental : public Census {
  protected:
   void SetUp() override {
@@ -310,6 +323,18 @@ TEST_F(Incremental, against_17_columns_a_file_that_has_changed_at_all_is_sent) {
   EXPECT_EQ(rows().at("d/plain").holes, "");
   set_mode("big", 0700);
   EXPECT_EQ(back_up(), Names{"big"}) << "of a row that was kept from 17 columns, too";
+}
+
+TEST_F(Incremental, from_a_row_on_that_is_none_everything_is_sent) {
+  back_up();
+  let_the_clock_tick();
+  back_up();
+  plan_.old_manifest = with_line(manifest_, "d/file;", "d/file;no row");
+  EXPECT_EQ(back_up(), (Names{"d/file", "d/plain"}));
+  const auto why = outcome_.totals.at("whyFull").get<std::string>();
+  EXPECT_NE(why.find("used in part"), std::string::npos) << why;
+  EXPECT_NE(why.find("columns"), std::string::npos) << why;
+  EXPECT_EQ(back_up(), Names());
 }
 
 TEST_F(Incremental, a_big_file_that_was_moved_carries_no_content) {

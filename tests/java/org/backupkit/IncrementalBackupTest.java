@@ -11,10 +11,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Instant;
 import java.util.List;
 import java.util.Set;
-import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -203,36 +201,6 @@ class IncrementalBackupTest {
     assertEquals("f", runs.rows(1).get("samebig")[8], "the name that is left is the first now");
     assertRestores(1);
     assertFalse(Files.exists(sandbox.resolve("big.bin")));
-  }
-
-  @Test
-  void whatIsExcludedNow_leavesTheManifest_andAnEarlierRunHasItStill() throws Exception {
-    runs.backUp();
-    copyAside(0);
-    device.setRule(BUNDLE, "excludes", List.of("old", "b;%.txt", "big.bin"));
-    runs.backUp();
-    Set<String> left = new TreeSet<>(runs.rows(0).keySet());
-    left.removeAll(Set.of("letters/old", "letters/b%3B%25.txt", "big.bin"));
-    assertEquals(left, runs.rows(1).keySet());
-    assertEquals("f", runs.rows(1).get("samebig")[8], "the name that is left is the first now");
-    device.setRule(BUNDLE, "excludes", List.of());
-    Device.empty(sandbox);
-    runs.restore(0);
-    assertEquals("", differences(aside(0)), "the earlier run has it still");
-  }
-
-  @Test
-  void whatIsAsYoungAsTheScan_isHashedTheNextTime_andItsStatusTimeSaysNothing() throws Exception {
-    Path young = sandbox.resolve("letters/a.txt");
-    FileTime later = FileTime.from(Instant.now().plusSeconds(1000));
-    Files.setLastModifiedTime(young, later); // whenever the scan begins, it is as young
-    runs.backUp();
-    assertEquals("0", runs.rows(0).get("letters/a.txt")[10]);
-    assertEquals(List.of(), runs.backUp().sent(), "its hash is the same");
-    Files.writeString(young, "A", StandardOpenOption.TRUNCATE_EXISTING);
-    Files.setLastModifiedTime(young, later);
-    assertEquals(1, runs.backUp().sent().size(), "its hash is another one");
-    assertRestores(2);
   }
 
   @Test

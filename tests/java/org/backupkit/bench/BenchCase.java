@@ -10,8 +10,7 @@ enum BenchCase {
   RESTORE_SMALL(new Peer("tar xf, sync -f", Target.ratio(0.65))),
   NOCHANGE_SMALL(
       new Peer("rsync -an", Target.ratio(0.35)), new Peer("a bare walk", Target.ratio(1.6))),
-  BACKUP_BIG(
-      new Peer("cp, sync -f", Target.ratio(1.25)), new Peer("without a hash", Target.ratio(1.25))),
+  BACKUP_BIG(new Peer("cp, sync -f", Target.ratio(1.25))),
   START(new Peer("a bare JVM", Target.seconds(0.35)));
 
   /** The most that the ratio of the medians, or our median in seconds, should be. */

@@ -10,7 +10,6 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
-import org.backupkit.store.BackupOptions;
 import org.backupkit.store.BackupReport;
 import org.backupkit.store.BundleResult;
 import org.backupkit.store.Progress;
@@ -96,14 +95,9 @@ final class BenchTree {
 
   /** Backs the app up, with the start and the end of the service. */
   BundleResult backUp(Path store) throws IOException {
-    return backUp(store, BackupOptions.defaults());
-  }
-
-  /** The same as options say. */
-  BundleResult backUp(Path store, BackupOptions options) throws IOException {
     try (BackupService service = BackupService.embedded(root)) {
       BackupReport report =
-          SnapshotStore.open(store).backup(service, List.of(BUNDLE), options, Progress.NONE);
+          SnapshotStore.open(store).backup(service, List.of(BUNDLE), Progress.NONE);
       return only(report.succeeded(), report.bundles());
     }
   }

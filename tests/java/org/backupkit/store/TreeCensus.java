@@ -2,7 +2,6 @@ package org.backupkit.store;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -11,7 +10,6 @@ import java.nio.file.attribute.UserDefinedFileAttributeView;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -40,7 +38,7 @@ final class TreeCensus {
     TreeCensus census = new TreeCensus();
     Map<String, String> lines = new TreeMap<>();
     try (Stream<Path> walk = Files.walk(top)) {
-      for (Path entry : walk.sorted(Comparator.comparing(TreeCensus::walkKey)).toList()) {
+      for (Path entry : walk.sorted().toList()) {
         String path = top.relativize(entry).toString();
         if (!path.equals(".backup") && !path.startsWith(".backup/")) {
           lines.put(path, census.line(entry, path));
@@ -48,12 +46,6 @@ final class TreeCensus {
       }
     }
     return lines;
-  }
-
-  /** Sorts as a backup walks: all in a directory before what comes after it. */
-  private static String walkKey(Path entry) {
-    byte[] bytes = entry.toString().replace('/', '\0').getBytes(StandardCharsets.UTF_8);
-    return new String(bytes, StandardCharsets.ISO_8859_1);
   }
 
   /** What the one has and the other has not, one line each. */

@@ -139,19 +139,6 @@ class VerifyTest {
   }
 
   @Test
-  void aSampleOfSomePercent_readsAboutAsMany() throws IOException {
-    long all = store.verify(100, Progress.NONE).hashed() - 4;
-    long read = 0;
-    int times = 300;
-    for (int i = 0; i < times; i++) {
-      read += store.verify(25, Progress.NONE).hashed() - 4;
-    }
-    double share = (double) read / (all * times);
-    // Ten standard deviations of chance.
-    assertEquals(0.25, share, 10 * Math.sqrt(0.25 * 0.75 / (all * times)), read + " of " + all);
-  }
-
-  @Test
   void eachSnapshot_isToldFromBeginToEnd() throws IOException {
     List<ProgressEvent> events = new ArrayList<>();
     Files.delete(part(store.snapshots().get(1)));
