@@ -84,7 +84,7 @@ Result<bool> SortedNames::advance(Run& run) const {
     run.text.erase(0, run.used);
     run.used = 0;
     const size_t left = run.text.size();
-    const uint64_t more = std::min(kPage, run.end - run.at);
+    const auto more = static_cast<size_t>(std::min(kPage, run.end - run.at));
     run.text.resize(left + more);
     auto whole = read_exactly(file_.borrow(), std::span(run.text).subspan(left), run.at);
     if (!whole) return failure(whole.error().in("the names in a directory"));

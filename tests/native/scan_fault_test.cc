@@ -1,28 +1,20 @@
 // A walk whose system calls fail, at every single one: what it does not see it says.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstddef>
 #include <filesystem>
-#include <iostream>
 #include <string>
 
 #include "native/manifest/scan.h"
 #include "tests/native/census.h"
-#include "tests/native/points.h"
+#include "tests/native/said.h"
 #include "tests/native/tracer.h"
 #include "tests/native/tree.h"
 
 namespace backupkit {
 namespace {
-
-// Exit statuses of a walk.
-constexpr int kSeen = 0;
-constexpr int kSaid = 1;
-constexpr int kSilent = 2;
 
 class ScanFault : public Census {
  protected:
@@ -61,20 +53,7 @@ class ScanFault : public Census {
 
 TEST_F(ScanFault, what_a_failed_call_hides_is_said) {
   if (!can_change_calls()) GTEST_SKIP() << "calls are changed on x86-64 only";
-  const auto work = [this] { return walk(); };
-  const auto whole = run_traced(work, kNoCall, failing(EIO));
-  ASSERT_EQ(whole.status, kSeen);
-  size_t said = 0;
-  const auto chosen = points(whole.calls, 40);
-  for (const auto at : chosen) {
-    const auto broken = run_traced(work, at, failing(EIO));
-    ASSERT_TRUE(broken.fired && WIFEXITED(broken.status));
-    const int became = WEXITSTATUS(broken.status);
-    EXPECT_NE(became, kSilent) << "call " << at << ", number " << broken.last_call;
-    said += became == kSaid ? 1 : 0;
-  }
-  EXPECT_GT(said, 0U);
-  std::cout << chosen.size() << " of " << whole.calls << " points, " << said << " times said\n";
+  expect_said([this] { return walk(); }, 40);
 }
 
 }  // namespace

@@ -4,11 +4,9 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <functional>
@@ -19,6 +17,7 @@
 #include "native/io/tmpfile.h"
 #include "tests/native/census.h"
 #include "tests/native/points.h"
+#include "tests/native/said.h"
 #include "tests/native/tracer.h"
 #include "tests/native/tree.h"
 
@@ -106,11 +105,6 @@ TEST_F(SortedNamesTest, many_are_not_held) {
   EXPECT_LT(kSanitized ? 0 : most, size_t{2} << 20U);
 }
 
-// Exit statuses of a reading.
-constexpr int kAll = 0;
-constexpr int kSaid = 1;
-constexpr int kSilent = 2;
-
 TEST_F(SortedNamesTest, what_a_failed_call_hides_is_said) {
   if (!can_change_calls()) GTEST_SKIP() << "calls are changed on x86-64 only";
   make(kMany / 2);
@@ -118,19 +112,9 @@ TEST_F(SortedNamesTest, what_a_failed_call_hides_is_said) {
     size_t count = 0;
     const auto done = each(top_.fd(), [&](const DirectoryName&) { ++count; });
     if (!done) return kSaid;
-    return count == made_.size() ? kAll : kSilent;
+    return count == made_.size() ? kSeen : kSilent;
   };
-  const auto whole = run_traced(work, kNoCall, failing(EIO));
-  ASSERT_EQ(whole.status, kAll);
-  size_t said = 0;
-  for (const auto at : points(whole.calls, 12)) {
-    const auto broken = run_traced(work, at, failing(EIO));
-    ASSERT_TRUE(broken.fired && WIFEXITED(broken.status));
-    const int became = WEXITSTATUS(broken.status);
-    EXPECT_NE(became, kSilent) << "call " << at << ", number " << broken.last_call;
-    said += became == kSaid ? 1 : 0;
-  }
-  EXPECT_GT(said, 0U);
+  expect_said(work, 12);
 }
 
 }  // namespace
