@@ -54,8 +54,10 @@ final class Tables {
     description.put("finished", Instant.now().toString());
     String version = SnapshotStore.class.getPackage().getImplementationVersion();
     description.put("tool", "backupkit " + Objects.requireNonNullElse(version, "development"));
-    if (!totals.whyFull().isEmpty()) {
-      description.put("whyFull", totals.whyFull());
+    // Of a manifest that was not given for a reason, the service knows only that.
+    String whyFull = start.whyAnew().isEmpty() ? totals.whyFull() : start.whyAnew();
+    if (!whyFull.isEmpty()) {
+      description.put("whyFull", whyFull);
     }
     description.set("capability", Capabilities.entry(capabilities, bundle));
     description.set("device", Capabilities.device(capabilities));

@@ -151,11 +151,25 @@ class SnapshotChainTest {
   void onADamagedSnapshot_nothingIsBuilt() throws IOException {
     Snapshot first = backUp();
     Files.write(first.directory().resolve("manifest"), new byte[] {1});
-    assertEquals("full", backUp().kind());
-    Snapshot second = store.snapshots().get(1);
+    Snapshot second = backUp();
+    assertEquals("full", second.kind());
+    assertTrue(whyFull(second).contains("manifest\" is not there or not of its size"));
     Files.delete(part(second));
     assertEquals("full", backUp().kind());
-    assertEquals("incremental", backUp().kind());
+    Snapshot last = backUp();
+    assertEquals("incremental", last.kind());
+    assertEquals("", whyFull(last));
+  }
+
+  @Test
+  void onASnapshotOfAnotherDirectory_nothingIsBuilt() throws IOException {
+    backUp();
+    Files.move(sandbox, folder.resolve("before"));
+    Files.createDirectory(sandbox);
+    Snapshot anew = backUp();
+    assertEquals("full", anew.kind());
+    assertTrue(whyFull(anew).contains("another bundle's, or of another directory of this one"));
+    assertEquals(List.of(), anew.needs());
   }
 
   @Test
@@ -214,6 +228,10 @@ class SnapshotChainTest {
     assertEquals(ErrorCode.INVALID_ARGUMENT, failure.error());
     assertEquals("full", backUp().kind());
     assertFalse(Files.readString(folder.resolve("store/backupkit-store.json")).contains("1"));
+  }
+
+  private static String whyFull(Snapshot snapshot) throws IOException {
+    return Description.read(snapshot.directory()).text("whyFull");
   }
 
   private Snapshot backUp() throws IOException {
