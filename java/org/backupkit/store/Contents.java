@@ -14,8 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.TreeMap;
 import org.backupkit.store.Description.Item;
+import org.backupkit.store.Manifest.Row;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,7 +46,7 @@ final class Contents {
       contents.take(snapshot, contents.description, null);
       return contents;
     }
-    Map<String, String> needed = neededBy(snapshot.resolve(Description.MANIFEST));
+    Map<String, Row> needed = Manifest.files(snapshot.resolve(Description.MANIFEST));
     for (String id : contents.description.needs()) {
       Path earlier = snapshot.resolveSibling(id);
       Description other = Description.read(earlier);
@@ -54,27 +54,15 @@ final class Contents {
       contents.take(earlier, other, needed.keySet());
     }
     contents.take(snapshot, contents.description, needed.keySet());
-    for (Map.Entry<String, String> need : needed.entrySet()) {
+    for (Map.Entry<String, Row> need : needed.entrySet()) {
       if (!contents.files.containsKey(need.getKey())) {
+        String entry = Manifest.readable(need.getValue().path());
         throw Description.damaged(
             snapshot,
-            "no snapshot that it needs has \"" + need.getKey() + "\" with " + need.getValue());
+            "no snapshot that it needs has \"" + need.getKey() + "\" with \"" + entry + "\"");
       }
     }
     return contents;
-  }
-
-  /** The files that a complete manifest names, each with an entry in it. */
-  static Map<String, String> neededBy(Path manifest) throws IOException {
-    Map<String, String> needed = new TreeMap<>();
-    Manifest.each(
-        manifest,
-        row -> {
-          if (!row.in().isEmpty() && !needed.containsKey(row.in())) {
-            needed.put(row.in(), "\"" + Manifest.readable(row.path()) + "\"");
-          }
-        });
-    return needed;
   }
 
   String id() {

@@ -1,6 +1,5 @@
 package org.backupkit.store;
 
-import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.Closeable;
 import java.io.IOException;
@@ -12,7 +11,9 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.backupkit.Fd;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The rows of a manifest of version 2 (native/manifest/manifest.h), by path, in their order. Names
@@ -26,20 +27,20 @@ final class Manifest {
       path;mode;dir;size;mtime;hash;isIncremental;encodeFlag;type;mtimeNs;ctimeNs;inode;uid;gid;in;\
       target;xattrs;holes
       """;
+  // How the last line begins.
+  static final String END = "end;";
   private static final int COLUMNS = 18;
 
   /** Stands in the last columns where an entry's extended attributes or holes are not known. */
   static final String UNKNOWN = "?";
 
-  // What a line lacks, by the head: the last columns have not always been there.
-  private static final Map<String, String> LACKING =
-      Map.of(
+  // Those that a manifest may have: the last columns have not always been there. A line lacks as
+  // many as there are heads before its own.
+  static final List<String> HEADS =
+      List.of(
           HEAD,
-          "",
           HEAD.replace("=18", "=17").replace(";holes", ""),
-          ";" + UNKNOWN,
-          HEAD.replace("=18", "=16").replace(";xattrs;holes", ""),
-          (";" + UNKNOWN).repeat(2));
+          HEAD.replace("=18", "=16").replace(";xattrs;holes", ""));
 
   private Manifest() {}
 
@@ -71,7 +72,7 @@ final class Manifest {
     private static Row of(String line) throws IOException {
       String[] columns = line.split(";", -1);
       if (columns.length != COLUMNS) {
-        throw new IOException("\"" + readable(line) + "\" is no row");
+        throw noRow(line, null);
       }
       try {
         return new Row(
@@ -90,7 +91,7 @@ final class Manifest {
             columns[16],
             columns[17]);
       } catch (NumberFormatException e) {
-        throw new IOException("\"" + readable(line) + "\" is no row", e);
+        throw noRow(line, e);
       }
     }
   }
@@ -107,28 +108,35 @@ final class Manifest {
    * @throws IOException when it is torn, damaged, none of version 2, or not all of the file
    */
   static void each(Path file, Taker taker) throws IOException {
-    long rows = 0;
-    long length = 0;
-    String end = "";
-    try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
-      String head = reader.readLine() + "\n" + reader.readLine() + "\n";
-      String lacking = LACKING.get(head);
-      if (lacking == null) {
-        throw new IOException("\"" + file + "\" is no manifest of version 2");
+    try (ManifestLines lines = new ManifestLines(file)) {
+      while (lines.next()) {
+        taker.take(Row.of(lines.text()));
       }
-      length = head.length();
-      String line = reader.readLine();
-      for (; line != null && !isTrailer(line); line = reader.readLine()) {
-        taker.take(Row.of(line + lacking));
-        rows++;
-        length += line.length() + 1;
+    }
+  }
+
+  /**
+   * The files that a whole manifest names in its column {@code in}, each with the first row that
+   * does. Many times as fast as {@link #each}: of the other rows, no other column is looked at.
+   *
+   * @throws IOException when it is torn, damaged, none of version 2, or not all of the file
+   */
+  static Map<String, Row> files(Path manifest) throws IOException {
+    Map<String, Row> files = new TreeMap<>();
+    byte[] last = {};
+    try (ManifestLines lines = new ManifestLines(manifest)) {
+      while (lines.next()) {
+        byte[] in = lines.in(last);
+        if (in != last && in.length > 0) {
+          String name = new String(in, StandardCharsets.ISO_8859_1);
+          if (!files.containsKey(name)) {
+            files.put(name, Row.of(lines.text()));
+          }
+        }
+        last = in;
       }
-      end = line == null ? "" : line;
     }
-    boolean isLast = Files.size(file) == length + end.length() + 1;
-    if (!isLast || !end.equals(trailer(file, length, rows))) {
-      throw new IOException("The manifest \"" + file + "\" is torn or damaged");
-    }
+    return files;
   }
 
   /** Reads a whole manifest, by path. */
@@ -180,15 +188,15 @@ final class Manifest {
     return new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
   }
 
-  /** A row of a path {@code end} has more columns. */
-  private static boolean isTrailer(String line) {
-    return line.startsWith("end;") && line.chars().filter(one -> one == ';').count() == 2;
+  static IOException noRow(String line, @Nullable Throwable cause) {
+    return new IOException("\"" + readable(line) + "\" is no row", cause);
   }
 
-  private static String trailer(Path file, long length, long rows) throws IOException {
+  /** The last line that a file has after so many bytes and rows. */
+  static String trailer(Path file, long length, long rows) throws IOException {
     try (Fd fd = Fd.open(file, StandardOpenOption.READ)) {
       String hash = Hashes.of(fd, 0, length).substring(Hashes.PREFIX.length());
-      return String.join(";", List.of("end", String.valueOf(rows), hash));
+      return END + rows + ";" + hash;
     }
   }
 

@@ -35,7 +35,7 @@ final class Tables {
   /** Writes them; the files become those of the snapshot, but manifest and description. */
   void write(String id, ObjectNode capabilities, boolean partial, Json.Totals totals)
       throws IOException {
-    Set<String> needed = Contents.neededBy(directory.resolve(Description.MANIFEST)).keySet();
+    Set<String> needed = Manifest.files(directory.resolve(Description.MANIFEST)).keySet();
     Map<String, JsonNode> index = index(needed);
     // What was unstable has come and is in no index.
     files.keySet().removeIf(name -> !index.containsKey(name) && !name.equals(Description.INDEX));

@@ -6,11 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.backupkit.store.Manifest.Row;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -66,14 +70,110 @@ class ManifestTest {
     assertEquals("../there; 100%", rows.get("l").target());
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"types", "names", "empty", "types_17", "names_17", "types_16", "names_16"})
+  void itsFiles_areThoseOfItsRows(String name) throws IOException {
+    assertEquals(namedBy(Manifest.read(golden(name)).values()), Manifest.files(golden(name)));
+  }
+
+  @Test
+  void itsFiles_areThoseOfItsRows_howeverManyThereAre() throws IOException {
+    Map<String, Row> rows = new LinkedHashMap<>();
+    Row one = Manifest.read(golden("types")).get("f");
+    for (int i = 0; i < 5000; i++) {
+      String in = i % 7 == 0 ? "" : "part." + i / 1000 + i % 3 + ".tar";
+      String path = i == 2500 ? "end" : "a".repeat(i % 100) + i;
+      String line = String.join(";", path, one.line().split(";", 2)[1]);
+      Row row = rowOf(line.replace(one.in(), in));
+      rows.put(row.path(), row);
+    }
+    Path written = written(rows);
+    assertTrue(Files.size(written) > 512 << 10);
+    assertEquals(rows, Manifest.read(written));
+    assertEquals(namedBy(rows.values()), Manifest.files(written));
+  }
+
   @Test
   void whatIsTorn_isRefused() throws IOException {
     byte[] whole = Files.readAllBytes(golden("types"));
-    Path torn = folder.resolve("torn");
-    for (int length = 0; length < whole.length - 1; length++) {
-      Files.write(torn, Arrays.copyOf(whole, length));
-      assertThrows(IOException.class, () -> Manifest.read(torn), "" + length);
+    int head = new String(whole, StandardCharsets.ISO_8859_1).indexOf("holes\n") + 6;
+    for (int length = 0; length < whole.length; length++) {
+      assertRefused(
+          Arrays.copyOf(whole, length),
+          length < head ? "is no manifest of version 2" : "is torn or damaged");
     }
+  }
+
+  @Test
+  void whatIsDamaged_isRefused() throws IOException {
+    byte[] whole = Files.readAllBytes(golden("types"));
+    for (int i = 0; i < whole.length; i++) {
+      byte[] damaged = whole.clone();
+      damaged[i] ^= 1;
+      assertRefused(damaged, "");
+    }
+  }
+
+  @Test
+  void moreThanAManifest_isRefused() throws IOException {
+    String whole = Files.readString(golden("types"), StandardCharsets.ISO_8859_1);
+    String head = whole.substring(0, whole.indexOf("\n.;") + 1);
+    assertRefused(bytes(whole + "\n"), "is torn or damaged");
+    assertRefused(bytes(whole + whole), "is torn or damaged");
+    assertRefused(bytes(head + "a".repeat(1 << 20)), "is torn or damaged");
+  }
+
+  @Test
+  void aForeignManifest_isRefused() throws IOException {
+    assertRefused(Files.readAllBytes(golden("version1")), "is no manifest of version 2");
+    assertRefused(bytes("x".repeat(1000)), "is no manifest of version 2");
+    String types = Files.readString(golden("types"), StandardCharsets.ISO_8859_1);
+    String names = Files.readString(golden("names"), StandardCharsets.ISO_8859_1);
+    String end = names.substring(names.lastIndexOf("end;"));
+    assertRefused(bytes(types.substring(0, types.lastIndexOf("end;")) + end), "is torn or damaged");
+  }
+
+  @Test
+  void aLineOfTooFewColumns_isNoRow() throws IOException {
+    Map<String, String> behindIn = Map.of("types", ";;;", "types_17", ";;", "types_16", ";");
+    for (Map.Entry<String, String> columns : behindIn.entrySet()) {
+      for (String line : List.of("", ";", "part.0.tar" + columns.getValue())) {
+        assertRefused(ofOneLine(columns.getKey(), line), "\"" + line + "\" is no row");
+      }
+    }
+  }
+
+  private void assertRefused(byte[] manifest, String why) throws IOException {
+    Path file = Files.write(folder.resolve("refused"), manifest);
+    String message = assertThrows(IOException.class, () -> Manifest.files(file)).getMessage();
+    assertTrue(message.contains(why), message);
+    assertThrows(IOException.class, () -> Manifest.read(file));
+  }
+
+  /** A manifest that is right but for what its one line says. */
+  private byte[] ofOneLine(String head, String line) throws IOException {
+    String text = Files.readString(golden(head), StandardCharsets.ISO_8859_1);
+    String before = text.substring(0, text.indexOf("\n.;") + 1) + line + "\n";
+    Path file = Files.write(folder.resolve("before"), bytes(before));
+    return bytes(before + Manifest.trailer(file, Files.size(file), 1) + "\n");
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.ISO_8859_1);
+  }
+
+  private Row rowOf(String line) throws IOException {
+    Path file = Files.write(folder.resolve("one"), ofOneLine("types", line));
+    return Manifest.read(file).values().iterator().next();
+  }
+
+  private static Map<String, Row> namedBy(Collection<Row> rows) {
+    Map<String, Row> named = new TreeMap<>();
+    rows.stream()
+        .filter(row -> !row.in().isEmpty())
+        .forEach(row -> named.putIfAbsent(row.in(), row));
+    return named;
   }
 
   private Path written(Map<String, Row> rows) throws IOException {
