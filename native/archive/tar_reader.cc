@@ -60,6 +60,13 @@ Result<uint64_t> TarReader::content_offset() const {
   return content_at_;
 }
 
+Result<std::span<const uint8_t>> TarReader::peek(size_t most) {
+  if (!has_entry_) return failure(Code::kNotPermitted, "the archive has no current entry");
+  const uint64_t stored = data_.empty() ? 0 : std::min<uint64_t>(data_[0].length, most);
+  if (stored == 0) return std::span<const uint8_t>();
+  return input_.view_some(content_at_, stored);
+}
+
 Result<void> TarReader::copy_content(BorrowedFd out) {
   if (!has_entry_) return failure(Code::kNotPermitted, "the archive has no current entry");
   const bool is_whole = size_ == 0 || (data_.size() == 1 && data_[0].length == size_);

@@ -41,6 +41,10 @@ class TarReader {
   // no current entry.
   [[nodiscard]] Result<uint64_t> content_offset() const;
 
+  // The first bytes of that content, at most `most` and, where they cost nothing more, as many;
+  // valid until the next call.
+  [[nodiscard]] Result<std::span<const uint8_t>> peek(size_t most);
+
   // Writes the current entry's content to `out` at its position. May be called again. Holes are
   // left out: for an entry that has some, `out` is a file with nothing behind its position. An
   // error of `out` comes with its errno and leaves the reader as it is.

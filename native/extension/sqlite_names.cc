@@ -8,22 +8,16 @@
 #include "native/io/read.h"
 
 namespace backupkit {
-namespace {
-
-constexpr std::string_view kMagic("SQLite format 3\0", 16);
-
-}  // namespace
-
 bool is_sqlite_sidecar(std::string_view path) {
   return std::ranges::any_of(kSqliteSuffixes,
                              [&](std::string_view suffix) { return path.ends_with(suffix); });
 }
 
 Result<bool> has_sqlite_database(BorrowedFd file, uint64_t offset) {
-  std::array<char, kMagic.size()> begin{};
+  std::array<char, kSqliteMagic.size()> begin{};
   auto read = read_exactly(file, begin, offset);
   if (!read || !*read) return read;
-  return std::string_view(begin.data(), begin.size()) == kMagic;
+  return std::string_view(begin.data(), begin.size()) == kSqliteMagic;
 }
 
 }  // namespace backupkit

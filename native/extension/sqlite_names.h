@@ -16,6 +16,9 @@ inline constexpr std::array<std::string_view, 3> kSqliteSuffixes{"-journal", "-s
 // True for a name that a file beside a database may have.
 [[nodiscard]] bool is_sqlite_sidecar(std::string_view path);
 
+// What a database begins with.
+inline constexpr std::string_view kSqliteMagic("SQLite format 3\0", 16);
+
 // Whether a database begins at that place in `file`.
 [[nodiscard]] Result<bool> has_sqlite_database(BorrowedFd file, uint64_t offset);
 

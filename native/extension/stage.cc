@@ -28,6 +28,7 @@ namespace backupkit {
 namespace {
 
 constexpr mode_t kPrivate = 0700;
+constexpr size_t kMostNames = 10'000;
 
 // Whether the entries of a sandbox may have such a path.
 bool is_ours(const std::string& path) {
@@ -107,7 +108,12 @@ Result<BorrowedFd> Stage::staged_parent_of(const std::string& path) {
     }
     auto made = make_directories(stage_, wanted.empty() ? "." : wanted, kPrivate);
     if (!made) return failure(made.error());
-    staged_ = {wanted, std::make_shared<UniqueFd>(std::move(*made)), true};
+    staged_ = {wanted,
+               std::make_shared<UniqueFd>(std::move(*made)),
+               true,
+               !wanted.empty() && wanted == fresh_,
+               {}};
+    fresh_.clear();
   }
   return staged_.directory->borrow();
 }
@@ -131,7 +137,7 @@ Result<BorrowedFd> Stage::present_parent_of(const std::string& path) {
   if (!present_.is_known || present_.path != wanted) {
     auto opened = open_beneath(sandbox_, wanted, O_PATH | O_DIRECTORY);
     auto directory = std::make_shared<UniqueFd>(opened ? std::move(*opened) : UniqueFd());
-    present_ = {wanted, std::move(directory), true};
+    present_ = {wanted, std::move(directory), true, false, {}};
   }
   return present_.directory->borrow();
 }
@@ -153,10 +159,7 @@ Result<void> Stage::put(Entry entry, TarReader& reader, BorrowedFd archive) {
 }
 
 Result<void> Stage::put_regular(const Entry& entry, TarReader& reader, BorrowedFd archive) {
-  const auto offset = reader.content_offset();
-  if (!offset) return failure(offset.error());
-  const auto readable = entry.holes.empty() ? entry.size : 0;
-  if (auto noted = note_database(entry.path, readable, archive, *offset); !noted) return noted;
+  if (auto noted = note_database(entry, reader, archive); !noted) return noted;
   auto present = is_present(entry, reader, archive);
   if (!present) return failure(present.error());
   if (*present) return clear_staged(entry.path);
@@ -171,7 +174,11 @@ Result<void> Stage::put_directory(const Entry& entry) {
   auto parent = staged_parent_of(entry.path);
   if (!parent) return failure(parent.error());
   const auto name = base_name(entry.path);
-  if (::mkdirat(parent->get(), name.c_str(), kPrivate) == 0) return {};
+  (void)take_name(*parent, entry.path);
+  if (::mkdirat(parent->get(), name.c_str(), kPrivate) == 0) {
+    fresh_ = entry.path;
+    return {};
+  }
   if (errno != EEXIST) return errno_failure("make the directory");
   auto there = identity_of(*parent, name);
   if (!there) return failure(there.error());
@@ -222,8 +229,17 @@ Result<UniqueFd> Stage::create(const std::string& path) {
   return file;
 }
 
+// Whether nothing has the path, whose directory is held and where something is made now. To look at
+// each name is to wait for the threads that make files in the same directory.
+bool Stage::take_name(BorrowedFd parent, const std::string& path) {
+  auto name = base_name(path);
+  staged_.is_fresh &= staged_.names.size() < kMostNames;
+  if (!staged_.is_fresh) return is_free(parent, name);
+  return staged_.names.insert(std::move(name)).second;
+}
+
 Result<void> Stage::make_room(BorrowedFd parent, const std::string& path) {
-  return is_free(parent, base_name(path)) ? Result<void>{} : clear_place(parent, path);
+  return take_name(parent, path) ? Result<void>{} : clear_place(parent, path);
 }
 
 Result<void> Stage::await_files() {
@@ -236,7 +252,7 @@ Result<void> Stage::make_file(const Entry& entry, TarReader& reader, BorrowedFd 
   if (!parent) return failure(parent.error());
   const auto offset = reader.content_offset();
   if (!offset) return failure(offset.error());
-  if (entry.holes.empty() && is_free(*parent, base_name(entry.path))) {
+  if (take_name(*parent, entry.path) && entry.holes.empty()) {
     bytes_ += entry.size;
     coming_.insert(entry.path);
     return maker_.add({staged_.directory, base_name(entry.path), entry.path, metadata_of(entry),
@@ -330,9 +346,9 @@ Result<void> Stage::make_link(const Entry& entry) {
 Result<void> Stage::put_file(Entry entry, BorrowedFd file) {
   ++entries_;
   if (auto fits = admit(entry); !fits) return fits;
-  if (auto noted = note_database(entry.path, entry.size, file, 0); !noted) {
-    return named(std::move(noted), entry);
-  }
+  const auto is_database = has_sqlite_database(file, 0);
+  if (!is_database) return named(failure(is_database.error()), entry);
+  if (*is_database) databases_.push_back(entry.path);
   return named(place_file(entry, file), entry);
 }
 
@@ -430,12 +446,18 @@ Result<void> Stage::finish() {
   return {};
 }
 
-Result<void> Stage::note_database(const std::string& path, uint64_t size, BorrowedFd file,
-                                  uint64_t offset) {
-  if (size == 0) return {};
-  const auto is_database = has_sqlite_database(file, offset);
+Result<void> Stage::note_database(const Entry& entry, TarReader& reader, BorrowedFd archive) {
+  if (!entry.holes.empty() || entry.size < kSqliteMagic.size()) return {};
+  const auto begin = reader.peek(kSqliteMagic.size());
+  if (!begin) return failure(begin.error());
+  Result<bool> is_database = std::ranges::equal(*begin, kSqliteMagic);
+  if (begin->size() < kSqliteMagic.size()) {
+    const auto offset = reader.content_offset();
+    if (!offset) return failure(offset.error());
+    is_database = has_sqlite_database(archive, *offset);
+  }
   if (!is_database) return failure(is_database.error());
-  if (*is_database) databases_.push_back(path);
+  if (*is_database) databases_.push_back(entry.path);
   return {};
 }
 

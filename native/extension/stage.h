@@ -77,6 +77,8 @@ class Stage {
     std::string path;
     std::shared_ptr<UniqueFd> directory;  // not open: there is none
     bool is_known = false;
+    bool is_fresh = false;        // it was made for the entries that come now
+    std::set<std::string> names;  // of what is in it, if it is fresh
   };
 
   [[nodiscard]] Result<void> admit(Entry& entry);
@@ -85,6 +87,7 @@ class Stage {
   [[nodiscard]] Result<void> put_regular(const Entry& entry, TarReader& reader, BorrowedFd archive);
   [[nodiscard]] Result<void> put_directory(const Entry& entry);
   [[nodiscard]] Result<void> make_file(const Entry& entry, TarReader& reader, BorrowedFd archive);
+  [[nodiscard]] bool take_name(BorrowedFd parent, const std::string& path);
   [[nodiscard]] Result<void> make_room(BorrowedFd parent, const std::string& path);
   [[nodiscard]] Result<void> make_link(const Entry& entry);
   [[nodiscard]] Result<void> place_file(const Entry& entry, BorrowedFd file);
@@ -100,14 +103,15 @@ class Stage {
   [[nodiscard]] Result<void> unlock_staged(const std::string& path);
   [[nodiscard]] Result<void> settle_present(const Entry& entry);
   [[nodiscard]] Result<UniqueFd> find_staged(const std::string& path);
-  [[nodiscard]] Result<void> note_database(const std::string& path, uint64_t size, BorrowedFd file,
-                                           uint64_t offset);
+  [[nodiscard]] Result<void> note_database(const Entry& entry, TarReader& reader,
+                                           BorrowedFd archive);
 
   BorrowedFd sandbox_;
   BorrowedFd stage_;
   StageOptions options_;
   Held staged_;
   Held present_;
+  std::string fresh_;  // the directory that was made last, while nothing has come since
   std::map<std::string, Metadata> directories_;
   std::map<std::string, Change> changes_;
   std::set<std::string> paths_;
