@@ -75,7 +75,7 @@ final class RandomChanges {
   /** Makes one. */
   void change() throws Exception {
     List<Path> all = entries();
-    switch (all.size() > MOST_ENTRIES ? 7 : random.nextInt(20)) {
+    switch (all.size() > MOST_ENTRIES ? 7 : random.nextInt(21)) {
       case 0 -> on("create", fresh(), this::write);
       case 1 -> on("make", fresh(), this::make);
       case 2 -> onFile("append to", this::append);
@@ -90,6 +90,7 @@ final class RandomChanges {
       case 14 -> onAny("change the type of", this::changeType);
       case 15, 16 -> onAny("set the time of", this::setTime);
       case 17 -> onFileOrDirectory("chown or setfacl", root ? this::changeOwner : this::setAcl);
+      case 19 -> onFile("punch a hole into", this::punch);
       case 18 -> onFileOrDirectory("setfacl", this::setAcl);
       default -> swap();
     }
@@ -158,6 +159,16 @@ final class RandomChanges {
   private void truncate(Path file) throws IOException {
     try (RandomAccessFile open = new RandomAccessFile(file.toFile(), "rw")) {
       open.setLength(random.nextInt(3 * MOST_BYTES));
+    }
+  }
+
+  /** Where the file system can. The file's time is what it was, half of the times. */
+  private void punch(Path file) throws Exception {
+    FileTime time = Files.getLastModifiedTime(file);
+    String begin = String.valueOf(4096 * random.nextInt(3));
+    Tool.run(List.of("fallocate", "-p", "-o", begin, "-l", "4096", "--", file.toString()));
+    if (random.nextBoolean()) {
+      Files.setLastModifiedTime(file, time);
     }
   }
 
