@@ -193,7 +193,10 @@ class Tracer {
     if (can) ++counted.calls;
     if (is_first) traced_.calls = counted.calls;
     if (!can || (fault.at != kEveryCall && counted.calls != fault.at)) {
-      if (is_first && call.may_change()) ++traced_.changes;
+      if (is_first && call.may_change()) {
+        ++traced_.changes;
+        traced_.order.push_back(call.number());
+      }
       return;
     }
     happened_.insert(*process.fault);

@@ -39,13 +39,14 @@ struct Fault {
 };
 
 struct Traced {
-  int status = 0;         // of the program, as waitpid(2) gives it
-  size_t calls = 0;       // that the first fault could have happened to, as far as it came
-  size_t changes = 0;     // calls of it that may have changed something
-  bool fired = false;     // every fault has happened
-  bool hung = false;      // they had not ended after a minute, and were killed
-  bool crashed = false;   // one of them was ended by another signal than SIGKILL
-  std::string last_call;  // the one that the last fault has broken, by number
+  int status = 0;      // of the program, as waitpid(2) gives it
+  size_t calls = 0;    // that the first fault could have happened to, as far as it came
+  size_t changes = 0;  // calls of it that may have changed something
+  std::vector<uint64_t> order = {};  // the numbers of these
+  bool fired = false;                // every fault has happened
+  bool hung = false;                 // they had not ended after a minute, and were killed
+  bool crashed = false;              // one of them was ended by another signal than SIGKILL
+  std::string last_call;             // the one that the last fault has broken, by number
 };
 
 // Returns when none of them is left. The calling thread must have no other child.
