@@ -316,7 +316,7 @@ public final class SnapshotStore {
       for (String name : names) {
         starts.put(name, Start.find(directory.resolve(name), full));
       }
-      ObjectNode capabilities = Capabilities.ask(service);
+      ObjectNode capabilities = Capabilities.ask(service, names);
       BackupRun run = new BackupRun(service, capabilities, starts, options, progress);
       return new BackupReport(run.backUp(), since(start));
     }

@@ -141,7 +141,11 @@ class InterruptedBackupTest {
       Map<String, Start> starts = Map.of(BUNDLE, Start.find(home, false));
       BackupRun run =
           new BackupRun(
-              service, Capabilities.ask(service), starts, BackupOptions.defaults(), Progress.NONE);
+              service,
+              Capabilities.ask(service, List.of(BUNDLE)),
+              starts,
+              BackupOptions.defaults(),
+              Progress.NONE);
       run.onBundleBegin(null, BUNDLE);
       run.onFileReady(lost, null);
       run.onBundleEnd(lost, BUNDLE);

@@ -298,7 +298,7 @@ class SnapshotChainTest {
       session.appendBundles(List.of(BUNDLE)).get();
       ended.await();
     }
-    ObjectNode capabilities = Capabilities.ask(service);
+    ObjectNode capabilities = Capabilities.ask(service, List.of(BUNDLE));
     description.set("capability", Capabilities.entry(capabilities, BUNDLE));
     description.set("device", Capabilities.device(capabilities));
     Files.write(snapshot.resolve("snapshot.json"), Json.bytes(description));

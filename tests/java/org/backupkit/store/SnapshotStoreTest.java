@@ -2,6 +2,7 @@ package org.backupkit.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -22,6 +23,8 @@ import java.util.stream.Stream;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
+import org.backupkit.FileData;
+import org.backupkit.internal.Await;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -132,6 +135,22 @@ class SnapshotStoreTest {
       }
     }
     return inodes;
+  }
+
+  /** On a device with many apps it would take long to look through the data of all for one. */
+  @Test
+  void capabilities_areAskedForTheBundlesAtHandAlone() throws Exception {
+    try (BackupService service = BackupService.embedded(root);
+        FileData all = Await.value(service.getLocalCapabilities())) {
+      ObjectNode ofAll = Json.parse(all.fd().readAllBytes(), "all");
+      ObjectNode ofOne = Capabilities.ask(service, List.of(NOTES));
+      assertTrue(ofAll.path("bundleInfos").size() > 1, ofAll.toString());
+      assertEquals(1, ofOne.path("bundleInfos").size(), ofOne.toString());
+      assertEquals(Capabilities.entry(ofAll, NOTES), Capabilities.entry(ofOne, NOTES));
+      assertEquals(Capabilities.device(ofAll), Capabilities.device(ofOne));
+      ObjectNode ofNone = Capabilities.ask(service, List.of("com.example.nowhere"));
+      assertNull(Capabilities.entry(ofNone, "com.example.nowhere"));
+    }
   }
 
   @Test
