@@ -13,6 +13,7 @@
 #include <ctime>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <variant>
@@ -21,6 +22,7 @@
 #include "native/base/syscall.h"
 #include "native/extension/attributes.h"
 #include "native/extension/metadata.h"
+#include "native/io/read.h"
 #include "native/manifest/change.h"
 
 namespace backupkit {
@@ -47,16 +49,6 @@ bool is_same(const ScanEntry& found, const struct stat& status) {
   fill(now, status);
   return now.inode == found.inode && now.device == found.device && now.mode == found.mode &&
          now.size == found.size && now.mtime == found.mtime && now.ctime == found.ctime;
-}
-
-bool read_whole(BorrowedFd file, uint8_t* into, size_t size) {
-  while (size > 0) {
-    const auto got = retry([&] { return ::read(file.get(), into, size); });
-    if (got <= 0) return false;
-    into += got;
-    size -= static_cast<size_t>(got);
-  }
-  return true;
 }
 
 }  // namespace
@@ -298,7 +290,9 @@ std::unique_ptr<ReadFile> ReadAhead::read(const ScanEntry& found, Timestamp look
   if (!read_attributes(read->found, file.borrow(), options_.labels)) return nullptr;
   if (!read->found.holes.empty()) return nullptr;
   read->bytes = std::make_unique_for_overwrite<uint8_t[]>(found.size);
-  if (!read_whole(file.borrow(), read->bytes.get(), found.size)) return nullptr;
+  const std::span bytes(reinterpret_cast<char*>(read->bytes.get()), found.size);
+  const auto whole = read_exactly(file.borrow(), bytes, 0);
+  if (!whole || !*whole) return nullptr;
   struct stat after{};
   if (::fstat(file.get(), &after) != 0 || !is_same(found, after)) return nullptr;
   if (!options_.hashes) return read;
