@@ -112,7 +112,7 @@ final class Incoming {
       requireNew(uri);
       Fd manifest = file.manifestFd();
       if (uri.equals(Description.INDEX)) {
-        files.put(uri, take(file.fd(), target));
+        files.put(uri, file.fd().copyTo(target));
         if (manifest != null) {
           manifest.copyTo(directory.resolve(Description.MANIFEST));
         }
@@ -126,14 +126,14 @@ final class Incoming {
         files.put(uri, take(file.fd(), target));
         Files.writeString(directory.resolve(Leftover.HASHES).resolve(uri), Hashes.of(target));
       } else if (!reuse(rows, target)) {
-        files.put(uri, take(file.fd(), target));
+        files.put(uri, file.fd().copyTo(target));
       }
     } catch (IOException e) {
       fail(Failure.of("\"" + target + "\" could not be written", e));
     }
   }
 
-  /** Takes a file that nobody else has as it is, and copies any other. */
+  /** Takes a part as it is where it can be had like that. A big file may be the app's own. */
   private static long take(Fd file, Path target) throws IOException {
     Files.deleteIfExists(target);
     boolean isNamed = Bridge.giveName(file.number(), PathBytes.of(target));
