@@ -92,11 +92,20 @@ public final class Bench implements Callable<Integer> {
     out.println(Figures.HEADER);
     ObjectNode json = new ObjectMapper().createObjectNode().put("pairs", pairs).put("files", files);
     ArrayNode figures = json.putArray("cases");
-    for (BenchCase what : cases) {
-      for (Figures measured : measure(what)) {
-        out.println(measured.line());
-        figures.add(measured.json());
+    Path directory = target.resolve("bench").toAbsolutePath();
+    if (Files.exists(directory)) { // from one that was interrupted
+      remove(directory);
+    }
+    Files.createDirectory(directory);
+    try {
+      for (BenchCase what : cases) {
+        for (Figures measured : measure(what, Files.createTempDirectory(directory, "case-"))) {
+          out.println(measured.line());
+          figures.add(measured.json());
+        }
       }
+    } finally {
+      remove(directory);
     }
     Files.writeString(target.resolve("bench.json"), json.toPrettyString() + "\n");
     return 0;
@@ -126,12 +135,7 @@ public final class Bench implements Callable<Integer> {
   }
 
   /** Runs one case; gives its figures beside each peer. */
-  private List<Figures> measure(BenchCase what) throws Exception {
-    Path directory = target.resolve("bench").toAbsolutePath();
-    if (Files.exists(directory)) { // from one that was interrupted
-      remove(directory);
-    }
-    Files.createDirectory(directory);
+  private List<Figures> measure(BenchCase what, Path directory) throws Exception {
     try {
       List<Double> ours = new ArrayList<>();
       List<Figures> figures = new ArrayList<>();
@@ -147,7 +151,7 @@ public final class Bench implements Callable<Integer> {
       }
       return figures;
     } finally {
-      remove(directory);
+      empty(directory);
     }
   }
 
@@ -157,13 +161,27 @@ public final class Bench implements Callable<Integer> {
     long start = System.nanoTime();
     way.go(fresh);
     long end = System.nanoTime();
-    remove(fresh);
+    empty(fresh);
     return (end - start) / 1e9;
   }
 
-  /** A file system that discards what is freed takes a file at a time from each process. */
+  /**
+   * Gives back the space of a directory's files. They are not removed while something is measured:
+   * ext4 looks long for the inodes of new files among those that were freed a while ago.
+   */
+  static void empty(Path directory) throws IOException, InterruptedException {
+    toAllFiles(directory, "truncate -s 0");
+  }
+
   static void remove(Path directory) throws IOException, InterruptedException {
-    String script = "find \"$1\" -type f -print0 | xargs -0 -r -n 200 -P 16 rm -f; rm -r \"$1\"";
+    toAllFiles(directory, "rm -f");
+    Tool.remove(directory);
+  }
+
+  /** A file system that discards what is freed takes a file at a time from each process. */
+  private static void toAllFiles(Path directory, String command)
+      throws IOException, InterruptedException {
+    String script = "find \"$1\" -type f -print0 | xargs -0 -r -n 200 -P 16 " + command;
     Tool.succeed("sh", "-c", script, "sh", directory.toString());
   }
 }

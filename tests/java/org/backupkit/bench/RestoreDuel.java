@@ -12,7 +12,7 @@ record RestoreDuel(Path store, Path snapshot) implements Duel {
     BenchTree tree = new BenchTree(root);
     tree.fillSmall(files);
     Path snapshot = BenchTree.snapshot(store, tree.backUp(store));
-    Bench.remove(root); // a restore needs room for its data twice; with these it would be too much
+    Bench.empty(root); // a restore needs room for its data twice; with these it would be too much
     return new RestoreDuel(store, snapshot);
   }
 
