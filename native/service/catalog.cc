@@ -17,6 +17,7 @@
 
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
+#include "native/service/dependencies.h"
 
 namespace backupkit {
 namespace {
@@ -76,16 +77,17 @@ class Fields {
 };
 
 // What the capability file says beyond the service's own business.
-json published_of(const json& rules, Fields& fields, bool& full_backup_only) {
+json published_of(const json& rules, Fields& fields, Bundle& bundle) {
   bool require_compatibility = false;
   std::string restore_deps;
   std::string support_scene;
-  fields.optional("fullBackupOnly", &json::is_boolean, "true or false", full_backup_only);
+  fields.optional("fullBackupOnly", &json::is_boolean, "true or false", bundle.full_backup_only);
   fields.optional("requireCompatibility", &json::is_boolean, "true or false",
                   require_compatibility);
   fields.optional("restoreDeps", &json::is_string, "a text", restore_deps);
   fields.optional("supportScene", &json::is_string, "a text", support_scene);
-  return {{"fullBackupOnly", full_backup_only},
+  bundle.restore_deps = names_in(restore_deps);
+  return {{"fullBackupOnly", bundle.full_backup_only},
           {"requireCompatibility", require_compatibility},
           {"restoreDeps", restore_deps},
           {"supportScene", support_scene},
@@ -111,7 +113,7 @@ std::string read_parts(const json& object, Bundle& bundle) {
   if (rules.contains("includes")) backup.texts("includes", bundle.includes.emplace());
   backup.texts("excludes", bundle.excludes);
   backup.one_of("labels", {"keep", "derive", "none"}, bundle.labels);
-  bundle.published = published_of(rules, backup, bundle.full_backup_only).dump();
+  bundle.published = published_of(rules, backup, bundle).dump();
   const json extension = object.value("extension", json::object());
   if (!extension.is_object()) return "extension is not an object";
   Fields program(extension);

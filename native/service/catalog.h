@@ -36,6 +36,7 @@ struct Bundle {
   std::string labels = "keep";
   std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
   bool full_backup_only = false;
+  std::vector<std::string> restore_deps;  // bundles that a restore of it waits for
   // Handed through to the capability file as they are: fullBackupOnly, restoreDeps,
   // requireCompatibility, supportScene and extraInfo.
   std::string published = "{}";

@@ -13,19 +13,13 @@
 #include "native/service/access.h"
 #include "native/service/inquiry.h"
 #include "native/service/launch.h"
+#include "native/service/origin.h"
 #include "native/transfer/deadline.h"
 #include "native/transfer/token_bucket.h"
 
 namespace backupkit {
 
 class Job;
-
-// Of a restore's data: the app on the device that they come from.
-struct Origin {
-  int64_t version_code = 0;
-  std::string version_name;
-  uint64_t space = 0;  // bytes
-};
 
 // What all bundles of a session have in common.
 struct JobContext {
@@ -52,6 +46,7 @@ class Job {
 
   [[nodiscard]] const std::string& name() const { return request_.name; }
   [[nodiscard]] const BundleRequest& request() const { return request_; }
+  [[nodiscard]] const Bundle& bundle() const { return bundle_; }  // once it was admitted
   [[nodiscard]] size_t index() const { return index_; }
   [[nodiscard]] size_t batch() const { return batch_; }
   [[nodiscard]] bool is_waiting() const { return phase_ == Phase::kWaiting; }

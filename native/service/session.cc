@@ -7,7 +7,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -16,10 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "native/service/dependencies.h"
+
 namespace backupkit {
 namespace {
-
-using nlohmann::json;
 
 constexpr size_t kMaxJobs = size_t{1} << 20;
 
@@ -68,22 +67,47 @@ Result<void> Session::append(std::vector<BundleRequest> requests, std::string_vi
     if (!read) return failure(read.error());
     origins = std::move(*read);
   }
-  const size_t batch = unfinished_.size();
-  size_t count = 0;
+  auto jobs = make_jobs(std::move(requests), origins);
+  if (kind_ == SessionKind::kRestore) {
+    if (auto good = check_dependencies(jobs); !good) return good;
+  }
+  add(std::move(jobs));
+  return {};
+}
+
+// One for each name.
+std::vector<std::unique_ptr<Job>> Session::make_jobs(std::vector<BundleRequest> requests,
+                                                     const Origins& origins) {
+  std::vector<std::unique_ptr<Job>> jobs;
   std::set<std::string> seen;
   for (auto& request : requests) {
     if (!seen.insert(request.name).second) continue;
-    const size_t index = jobs_.size();
-    named_[request.name].push_back(index);
-    waiting_.emplace(-int64_t{request.priority}, index);
-    jobs_.push_back(std::make_unique<Job>(context_, std::move(request), index, batch));
-    admit(*jobs_.back(), origins);
-    if (jobs_.back()->is_refused()) ++refused_;
-    ++count;
+    const size_t index = jobs_.size() + jobs.size();
+    jobs.push_back(std::make_unique<Job>(context_, std::move(request), index, unfinished_.size()));
+    admit(*jobs.back(), origins);
   }
-  unfinished_.push_back(count);
+  return jobs;
+}
+
+Result<void> Session::check_dependencies(const std::vector<std::unique_ptr<Job>>& jobs) {
+  Dependencies dependencies;
+  for (const auto& job : jobs) {
+    if (!job->is_refused()) dependencies[job->name()] = job->bundle().restore_deps;
+  }
+  const auto circle = circle_in(dependencies);
+  if (circle.empty()) return {};
+  return failure(Code::kInvalidArgument, "restoreDeps lead in a circle: " + circle);
+}
+
+void Session::add(std::vector<std::unique_ptr<Job>> jobs) {
+  unfinished_.push_back(jobs.size());
+  for (auto& job : jobs) {
+    named_[job->name()].push_back(job->index());
+    waiting_.emplace(-int64_t{job->request().priority}, job->index());
+    if (job->is_refused()) ++refused_;
+    jobs_.push_back(std::move(job));
+  }
   schedule_later();
-  return {};
 }
 
 // The Reply goes first: the caller hears that the call succeeded before anything begins.
@@ -93,32 +117,6 @@ void Session::schedule_later() {
     next_turn_ = 0;
     schedule();
   });
-}
-
-// The bundles of a capability file. An entry that lacks what is needed is left out, not the list.
-Result<Session::Origins> Session::read_origins(std::string_view capabilities) {
-  const auto file = json::parse(capabilities, nullptr, false);
-  if (!file.is_object() || !file.contains("bundleInfos") || !file["bundleInfos"].is_array()) {
-    return failure(
-        Code::kInvalidArgument,
-        "the capability file is not JSON with bundleInfos; getLocalCapabilities makes one");
-  }
-  Origins origins;
-  for (const auto& info : file["bundleInfos"]) {
-    if (!info.is_object() || !info.contains("name") || !info["name"].is_string()) continue;
-    Origin origin;
-    if (info.contains("versionCode") && info["versionCode"].is_number_integer()) {
-      origin.version_code = info["versionCode"].get<int64_t>();
-    }
-    if (info.contains("versionName") && info["versionName"].is_string()) {
-      origin.version_name = info["versionName"].get<std::string>();
-    }
-    if (info.contains("spaceOccupied") && info["spaceOccupied"].is_number_unsigned()) {
-      origin.space = info["spaceOccupied"].get<uint64_t>();
-    }
-    origins.emplace(info["name"].get<std::string>(), std::move(origin));
-  }
-  return origins;
 }
 
 void Session::admit(Job& job, const Origins& origins) {
@@ -149,7 +147,7 @@ void Session::schedule() {
     const size_t index = next->second;
     Job& job = *jobs_[index];
     const bool is_refused = job.is_refused();
-    if (!is_refused && (is_full || running_.contains(job.name()))) {
+    if (!is_refused && (is_full || has_to_wait(job))) {
       ++next;
       continue;
     }
@@ -160,8 +158,20 @@ void Session::schedule() {
       running_[job.name()] = index;
     } else {
       leave_batch(job);
+      schedule_later();  // for those before it that wait for it
     }
   }
+}
+
+bool Session::has_to_wait(const Job& job) const {
+  if (running_.contains(job.name())) return true;
+  if (kind_ != SessionKind::kRestore) return false;
+  return std::ranges::any_of(job.bundle().restore_deps, [&](const std::string& name) {
+    const auto named = named_.find(name);
+    if (named == named_.end()) return false;
+    const Job& other = *jobs_[named->second.front()];
+    return other.is_running() || (other.is_waiting() && !other.is_refused());
+  });
 }
 
 void Session::on_end(Job& job) {
@@ -232,6 +242,7 @@ void Session::take_out(Job& job) {
   if (job.is_refused()) --refused_;
   job.drop();
   leave_batch(job);
+  schedule_later();  // for those that wait for it
 }
 
 void Session::release() {

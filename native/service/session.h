@@ -15,8 +15,9 @@
 namespace backupkit {
 
 // Runs on the loop's thread. Bundles start by priority, then in call order, and at most
-// `max_extensions` run at once, never two of one name. Every frame for the client goes through
-// `tell`.
+// `max_extensions` run at once, never two of one name. A bundle of a restore waits until those of
+// the session that its restoreDeps name have ended, well or not. Every frame for the client goes
+// through `tell`.
 class Session {
  public:
   struct Hooks {
@@ -62,10 +63,13 @@ class Session {
   }
 
  private:
-  using Origins = std::map<std::string, Origin>;
-
-  [[nodiscard]] static Result<Origins> read_origins(std::string_view capabilities);
   void admit(Job& job, const Origins& origins);
+  [[nodiscard]] std::vector<std::unique_ptr<Job>> make_jobs(std::vector<BundleRequest> requests,
+                                                            const Origins& origins);
+  [[nodiscard]] static Result<void> check_dependencies(
+      const std::vector<std::unique_ptr<Job>>& jobs);
+  void add(std::vector<std::unique_ptr<Job>> jobs);
+  [[nodiscard]] bool has_to_wait(const Job& job) const;
   [[nodiscard]] Result<void> check(const std::vector<BundleRequest>& requests) const;
   void schedule_later();
   void schedule();

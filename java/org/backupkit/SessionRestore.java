@@ -47,8 +47,8 @@ public final class SessionRestore implements AutoCloseable {
    *     this returns, read from offset 0
    * @param bundlesToRestore the bundles; a name said twice counts once
    * @param callback told when the list was taken; fails with 13900020 for an empty list, an invalid
-   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
-   *     second time and after release
+   *     name, infos that do not fit or bundles that wait for each other, after which the call may
+   *     be made again; with 13900001 the second time and after release
    */
   public void appendBundles(
       Fd remoteCapabilities, List<String> bundlesToRestore, AsyncCallback<Void> callback) {
@@ -62,8 +62,8 @@ public final class SessionRestore implements AutoCloseable {
    *     this returns, read from offset 0
    * @param bundlesToRestore the bundles; a name said twice counts once
    * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
-   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
-   *     second time and after release
+   *     name, infos that do not fit or bundles that wait for each other, after which the call may
+   *     be made again; with 13900001 the second time and after release
    */
   public CompletableFuture<Void> appendBundles(
       Fd remoteCapabilities, List<String> bundlesToRestore) {
@@ -83,8 +83,8 @@ public final class SessionRestore implements AutoCloseable {
    * @param bundlesToRestore the bundles; a name said twice counts once
    * @param infos a JSON object for each, comments allowed
    * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
-   *     name or infos that do not fit, after which the call may be made again; with 13900001 the
-   *     second time and after release
+   *     name, infos that do not fit or bundles that wait for each other, after which the call may
+   *     be made again; with 13900001 the second time and after release
    */
   public CompletableFuture<Void> appendBundles(
       Fd remoteCapabilities, List<String> bundlesToRestore, List<String> infos) {
