@@ -19,7 +19,7 @@ namespace backupkit {
 // content leaves the archive well-formed, and the writer can go on.
 class TarWriter {
  public:
-  // Writes to `out` from its position. The buffer is 1 MiB.
+  // Writes to `out` from its position. The buffer is 256 KiB.
   explicit TarWriter(UniqueFd out);
 
   // Adds an entry without content; its size must be 0.
