@@ -215,6 +215,11 @@ void sync_file_system(Env& env, jint fd) {
   if (::syncfs(fd) != 0) env.value(Result<void>(errno_failure("sync of a file system")));
 }
 
+void begin_write_out(Env&, jint fd) {
+  // What cannot be written is told by the sync, as what can be written only then.
+  (void)::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 void bind(Env& env, jobject descriptor, jint fd) { env.set_number(descriptor, fd); }
 
 const std::array kNatives{
@@ -249,6 +254,7 @@ const std::array kNatives{
     native<&hash>("hash"),
     native<&hash_bytes>("hashBytes"),
     native<&sync_file_system>("syncFileSystem"),
+    native<&begin_write_out>("beginWriteOut"),
     native<&bind>("bind"),
 };
 

@@ -169,6 +169,14 @@ public final class Bridge {
   public static native void syncFileSystem(int fd) throws BackupException;
 
   /**
+   * Begins to write to the disk what the file's pages have, and waits for none of it: a sync that
+   * comes later finds less to do, and tells what could not be written.
+   *
+   * @param fd the file
+   */
+  public static native void beginWriteOut(int fd);
+
+  /**
    * Makes a stream's descriptor out of a number.
    *
    * @param target a new descriptor, which owns the number from now on

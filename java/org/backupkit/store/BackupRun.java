@@ -215,7 +215,7 @@ final class BackupRun implements GeneralCallbacks {
   }
 
   private void publish(Incoming incoming, String bundle, boolean partial, Json.Totals sums) {
-    try {
+    try (incoming) {
       incoming.complete(capabilities, partial, sums);
       incoming.publish();
     } catch (IOException e) {
@@ -229,7 +229,7 @@ final class BackupRun implements GeneralCallbacks {
 
   /** What is there stays for the next run, unless this side is to blame. */
   private void leave(Incoming incoming) {
-    try {
+    try (incoming) {
       if (!incoming.isOfUse()) {
         incoming.discard();
       }

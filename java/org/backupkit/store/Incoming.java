@@ -17,8 +17,8 @@ import org.backupkit.internal.Bridge;
 import org.backupkit.internal.PathBytes;
 import org.jspecify.annotations.Nullable;
 
-/** One bundle's snapshot while it is written. Used by one thread. */
-final class Incoming {
+/** One bundle's snapshot while it is written. Used by one thread, and closed when it has ended. */
+final class Incoming implements AutoCloseable {
   static final String PREFIX = ".incoming-";
   private static final Set<String> OURS = Set.of(Description.FILE, Description.MANIFEST);
 
@@ -26,15 +26,20 @@ final class Incoming {
   private final Start start;
   private final Instant started;
   private final Path directory;
+
+  /** Open from the begin: a sync tells of what could not be written only since then. */
+  private final Fd handle;
+
   private final Map<String, Long> files = new LinkedHashMap<>();
   private @Nullable Failure failure;
   private boolean failedHere;
 
-  private Incoming(String bundle, Start start, Instant started, Path directory) {
+  private Incoming(String bundle, Start start, Instant started, Path directory) throws IOException {
     this.bundle = bundle;
     this.start = start;
     this.started = started;
     this.directory = directory;
+    this.handle = Fd.open(directory, StandardOpenOption.READ);
   }
 
   /** Begins a snapshot of the bundle, with what an interrupted run has left. */
@@ -124,9 +129,11 @@ final class Incoming {
       }
       if (Leftover.isPart(uri)) {
         files.put(uri, take(file.fd(), target));
+        beginWriteOut(target);
         Files.writeString(directory.resolve(Leftover.HASHES).resolve(uri), Hashes.of(target));
       } else if (!reuse(rows, target)) {
         files.put(uri, file.fd().copyTo(target));
+        beginWriteOut(target);
       }
     } catch (IOException e) {
       fail(Failure.of("\"" + target + "\" could not be written", e));
@@ -138,6 +145,13 @@ final class Incoming {
     Files.deleteIfExists(target);
     boolean isNamed = Bridge.giveName(file.number(), PathBytes.of(target));
     return isNamed ? file.size() : file.copyTo(target);
+  }
+
+  /** The disk writes a file while the next one is made. */
+  private static void beginWriteOut(Path target) throws IOException {
+    try (Fd file = Fd.open(target, StandardOpenOption.READ)) {
+      Bridge.beginWriteOut(file.number());
+    }
   }
 
   /** A clock that was set back may give a part's name twice. */
@@ -175,9 +189,7 @@ final class Incoming {
       throw new IOException("The backup of \"" + bundle + "\" came without index or manifest");
     }
     new Tables(directory, start, files).write(id(), capabilities, partial, totals);
-    try (Fd handle = Fd.open(directory, StandardOpenOption.READ)) {
-      Bridge.syncFileSystem(handle.number());
-    }
+    Bridge.syncFileSystem(handle.number());
   }
 
   /** Makes a complete snapshot one that is there, durably, or fails and leaves none to be seen. */
@@ -206,5 +218,10 @@ final class Incoming {
   /** Removes what was written and not published. */
   void discard() throws IOException {
     Directories.remove(directory);
+  }
+
+  @Override
+  public void close() {
+    handle.close();
   }
 }
