@@ -58,7 +58,6 @@ final class Incoming implements AutoCloseable {
       Files.move(leftover.directory(), directory, StandardCopyOption.ATOMIC_MOVE);
     }
     Files.createDirectories(directory.resolve(Leftover.ROWS));
-    Files.createDirectories(directory.resolve(Leftover.HASHES));
     Files.deleteIfExists(directory.resolve(Description.MANIFEST));
     return new Incoming(bundle, start, started, directory);
   }
@@ -130,7 +129,6 @@ final class Incoming implements AutoCloseable {
       if (Leftover.isPart(uri)) {
         files.put(uri, take(file.fd(), target));
         beginWriteOut(target);
-        Files.writeString(directory.resolve(Leftover.HASHES).resolve(uri), Hashes.of(target));
       } else if (!reuse(rows, target)) {
         files.put(uri, file.fd().copyTo(target));
         beginWriteOut(target);

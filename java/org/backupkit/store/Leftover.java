@@ -14,16 +14,15 @@ import org.jspecify.annotations.Nullable;
  * What an interrupted run of a bundle has left that the next one can use: each file that is whole.
  *
  * <pre>
- *   .incoming-ID / files  rows/ manifest of each file  hashes/ hash of each part
+ *   .incoming-ID / files  rows/ manifest of each file
  * </pre>
  *
- * Nothing of it was synced, so a file counts only if its hash is the one that was noted. A part is
+ * Nothing of it was synced, so a file counts only if all of it is as its manifest says. A part is
  * taken over as it is: the service is told its rows and leaves out what has not changed. A big file
  * is handed out again, and when it is the same, what is here takes the place of a copy.
  */
 final class Leftover {
   static final String ROWS = "rows";
-  static final String HASHES = "hashes";
   private static final Pattern PART = Pattern.compile("([0-9]+_)?part\\.[0-9]+\\.tar");
 
   /** A part that is whole. */
@@ -74,9 +73,9 @@ final class Leftover {
   private void take(String uri, Map<String, Row> rows) throws IOException {
     Path file = directory.resolve(uri);
     if (isPart(uri)) {
-      String noted = Files.readString(directory.resolve(HASHES).resolve(uri));
-      if (Hashes.of(file).equals(noted)) {
-        parts.put(uri, new Part(Files.size(file), noted, rows));
+      PartCheck check = PartCheck.of(file, rows, 0);
+      if (check.findings().isEmpty() && check.unproven().isEmpty()) {
+        parts.put(uri, new Part(Files.size(file), Hashes.of(file), rows));
       }
     } else if (rows.size() == 1) {
       Row row = rows.values().iterator().next();

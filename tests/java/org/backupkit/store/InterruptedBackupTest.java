@@ -10,11 +10,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Predicate;
@@ -23,6 +25,7 @@ import org.backupkit.BackupService;
 import org.backupkit.Device;
 import org.backupkit.ErrorCode;
 import org.backupkit.Tool;
+import org.backupkit.interop.Judges;
 import org.backupkit.store.ProgressEvent.Kind;
 import org.backupkit.store.VerifyReport.Damage;
 import org.junit.jupiter.api.BeforeEach;
@@ -100,6 +103,38 @@ class InterruptedBackupTest {
     assertTrue(Collections.disjoint(names, left.values()), names.toString());
     assertEquals(List.of(), names(home, Incoming.PREFIX));
     assertEquals(List.of(), store.verify(100, Progress.NONE).damage());
+  }
+
+  @Test
+  void aPartOfEveryKindOfEntry_isTakenOver_andNoneWithAnotherByte() throws Exception {
+    Judges.need();
+    writeNotes();
+    Judges.seen(
+        """
+        mkdir -m 700 old; ln -s note1 link; ln note1 same; mkfifo fifo; truncate -s 36000 sparse
+        long=$(printf 'n%.0s' $(seq 130)); echo one >$long; ln -s $long longlink
+        touch -d 1969-12-31T23:59:58.5Z note4; echo end >>sparse
+        setfattr -n user.comment -v 'a comment' note2 || :
+        setfacl -m u:1001:r,g:1002:rw note3 || :
+        """,
+        sandbox);
+    interruptAtTheFirstPart();
+    Path left = leftover();
+    Leftover found = Objects.requireNonNull(Leftover.of(left));
+    assertEquals(1, found.parts().size());
+    Path part = left.resolve(found.parts().keySet().iterator().next());
+    byte[] whole = Files.readAllBytes(part);
+    for (int at = 0; at < whole.length; at += 127) {
+      byte[] flipped = whole.clone();
+      flipped[at] ^= 1;
+      Files.write(part, flipped);
+      assertEquals(Map.of(), Objects.requireNonNull(Leftover.of(left)).parts(), "byte " + at);
+    }
+    Files.write(part, Arrays.copyOf(whole, whole.length - 512));
+    assertEquals(Map.of(), Objects.requireNonNull(Leftover.of(left)).parts());
+    Files.write(part, whole);
+    assertGoneOn(contentByInode(left), backUp(), store.snapshots().get(0));
+    assertRestores();
   }
 
   @Test
