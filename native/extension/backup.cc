@@ -85,6 +85,7 @@ class Backup {
   };
 
   Result<void> prepare(UniqueFd old_manifest);
+  Result<void> let_rest();
   Result<void> walk();
   Result<void> visit(const ScanEntry& found, ReadFile* read);
   Result<void> take(const ScanEntry& found, BorrowedFd copy, ReadFile* read = nullptr);
@@ -140,6 +141,7 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
   auto prepared = hook_.on_backup(settings_);
   if (!prepared) return failure(prepared.error());
   app_report_ = std::move(*prepared);
+  if (auto rested = let_rest(); !rested) return rested;
   if (auto told = link_.progress("scan", "", 0, 0); !told) return told;
   if (settings_.is_incremental) {
     // Stores to mapped pages move a file's times at the latest when they are written back.
@@ -147,6 +149,19 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
     auto history = History::open(sandbox_, std::move(old_manifest));
     if (!history) return failure(history.error());
     history_ = std::move(*history);
+  }
+  return {};
+}
+
+// What the app has still under way comes to its end, as far as the client gives it time.
+Result<void> Backup::let_rest() {
+  using std::chrono::steady_clock;
+  constexpr auto kSign = std::chrono::seconds(1);  // of life
+  const auto end = steady_clock::now() + settings_.delay;
+  for (auto now = steady_clock::now(); now < end; now = steady_clock::now()) {
+    if (auto told = link_.progress("delay", "", 0, 0); !told) return told;
+    auto heard = link_.await(BorrowedFd(), false, std::min(end, now + kSign));
+    if (!heard) return failure(heard.error());
   }
   return {};
 }

@@ -64,6 +64,11 @@ Result<std::string> Hook::on_restore(const Settings& settings) {
     auto text = call("onRestoreEx", {{"version", version}, {"info", settings.app_info}});
     if (!text || !text->empty()) return text;
   }
+  if (settings.full_backup_only && !knows("onRestore") && !knows("onRestoreEx")) {
+    return failure(Code::kExtensionThrew,
+                   "nobody puts the data of '" + settings.bundle +
+                       "' into their place: its app has no onRestore, which has to do that");
+  }
   return knows("onRestore") ? call("onRestore", {{"version", version}}) : Result<std::string>("");
 }
 

@@ -1,5 +1,7 @@
 #include "native/extension/settings.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +20,14 @@ constexpr uint64_t kDefaultPackingLimit = 2U << 20;
 Labels labels_of(const std::string& text) {
   if (text == "none") return Labels::kNone;
   return text == "derive" ? Labels::kDerive : Labels::kKeep;
+}
+
+// A client's own words again.
+std::chrono::seconds delay_in(const nlohmann::json& options) {
+  constexpr uint64_t kLongest = 1800;
+  const auto given = options.value("delayTime", nlohmann::json());
+  if (!given.is_number_unsigned()) return {};
+  return std::chrono::seconds(std::min(given.get<uint64_t>(), kLongest));
 }
 
 }  // namespace
@@ -52,6 +62,7 @@ Result<Settings> Settings::parse(std::string text) {
   settings.is_mirror = !settings.full_backup_only && options.contains("restoreMode") &&
                        options["restoreMode"] == "mirror";
   settings.is_resumable = options.contains("resume") && options["resume"] == true;
+  settings.delay = delay_in(options);
   settings.space_needed = json.value("spaceNeeded", uint64_t{0});
   settings.text = std::move(text);
   return settings;

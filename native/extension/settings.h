@@ -3,9 +3,10 @@
 //     "appInfo": text, "appCall"?: n, "labels": "keep" | "derive" | "none",
 //     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
 //     "options": { "integrity"?: "none", "restoreMode"?: "mirror",
-//                  "resume"?: true, ... } }
+//                  "resume"?: true, "delayTime"?: seconds, ... } }
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -38,6 +39,7 @@ struct Settings {
   bool full_backup_only = false;  // the app itself puts what is restored into its place
   bool is_mirror = false;         // what the backup does not have goes
   bool is_resumable = false;      // what is received outlasts an interrupted restore
+  std::chrono::seconds delay{};   // before a backup reads, for the app to come to rest
   uint64_t space_needed = 0;      // bytes of the backup that is restored
   std::string text;               // all of it, as it came
 

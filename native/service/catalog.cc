@@ -94,6 +94,22 @@ json published_of(const json& rules, Fields& fields, Bundle& bundle) {
           {"extraInfo", rules.value("extraInfo", json())}};
 }
 
+// What is wrong with optionDir; "" when nothing is.
+std::string read_scenes(const json& rules, std::vector<Bundle::Scene>& scenes) {
+  const json list = rules.value("optionDir", json::array());
+  if (!list.is_array()) return "optionDir is not a list";
+  for (const auto& item : list) {
+    if (!item.is_object()) return "optionDir has something that is not an object";
+    Fields fields(item);
+    auto& scene = scenes.emplace_back();
+    fields.optional("sceneId", &json::is_string, "a text", scene.id);
+    fields.texts("includes", scene.includes);
+    fields.texts("excludes", scene.excludes);
+    if (!fields.wrong().empty()) return "optionDir: " + fields.wrong();
+  }
+  return "";
+}
+
 Result<json> parse_object(const Bytes& bytes) {
   try {
     json object = json::parse(bytes.begin(), bytes.end(), nullptr, true, true);
@@ -114,6 +130,8 @@ std::string read_parts(const json& object, Bundle& bundle) {
   backup.texts("excludes", bundle.excludes);
   backup.one_of("labels", {"keep", "derive", "none"}, bundle.labels);
   bundle.published = published_of(rules, backup, bundle).dump();
+  auto wrong = read_scenes(rules, bundle.scenes);
+  if (!wrong.empty()) return wrong;
   const json extension = object.value("extension", json::object());
   if (!extension.is_object()) return "extension is not an object";
   Fields program(extension);

@@ -17,11 +17,20 @@ namespace backupkit {
 //     "needToInstall": bool, "sandbox": path, "uid": n, "gid": n,
 //     "backup": { "allowToBackupRestore": bool, "includes": [ *text ], "excludes": [ *text ],
 //                 "labels": "keep" | "derive" | "none", "fullBackupOnly": bool, "restoreDeps":
-//                 text, "requireCompatibility": bool, "supportScene": text, "extraInfo": object },
+//                 text, "requireCompatibility": bool, "supportScene": text, "extraInfo": object,
+//                 "optionDir": [ *{ "sceneId": text, "includes": [ *text ],
+//                                   "excludes": [ *text ] } ] },
 //     "extension": { "command": [ program, *argument ] } }
 // Needed are the name, which is the file's, and the sandbox. `sandbox` is the directory that the
 // app sees as `/`: below the device root when it is relative.
 struct Bundle {
+  // What a caller who names the scene has beside the includes and excludes.
+  struct Scene {
+    std::string id;
+    std::vector<std::string> includes;
+    std::vector<std::string> excludes;
+  };
+
   std::string name;
   int64_t version_code = 0;
   std::string version_name;
@@ -33,6 +42,7 @@ struct Bundle {
   bool allowed = false;
   std::optional<std::vector<std::string>> includes;
   std::vector<std::string> excludes;
+  std::vector<Scene> scenes;
   std::string labels = "keep";
   std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
   bool full_backup_only = false;

@@ -11,12 +11,12 @@
 #include <string_view>
 #include <utility>
 
+#include "native/service/bundle_settings.h"
 #include "native/service/recovery.h"
 
 namespace backupkit {
 namespace {
 
-using nlohmann::json;
 using Clock = Loop::Clock;
 
 constexpr uint32_t kDefaultRate = 60;
@@ -77,7 +77,8 @@ Result<void> Job::launch_extension() {
   LaunchPlan plan{.kind = context_.kind,
                   .bundle = bundle_,
                   .root = context_.root,
-                  .settings = settings(),
+                  .settings = settings_of(context_.kind, bundle_, request_, origin_,
+                                          context_.settings.packing_limit),
                   .window = context_.window,
                   .manifest = std::move(request_.manifest)};
   Worker::Handlers handlers;
@@ -92,21 +93,6 @@ Result<void> Job::launch_extension() {
   if (!launched) return failure(launched.error());
   process_ = std::move(*launched);
   return {};
-}
-
-std::string Job::settings() const {
-  json text = {{"name", name()},
-               {"excludes", bundle_.excludes},
-               {"labels", bundle_.labels},
-               {"packingLimit", context_.settings.packing_limit},
-               {"appInfo", request_.app_info},
-               {"fullBackupOnly", bundle_.full_backup_only},
-               {"spaceNeeded", origin_.space},
-               {"version", {{"code", origin_.version_code}, {"name", origin_.version_name}}}};
-  if (bundle_.includes) text["includes"] = *bundle_.includes;
-  const auto options = json::parse(request_.options, nullptr, false);
-  text["options"] = options.is_object() ? options : json::object();
-  return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 void Job::on_frame(Frame frame) {

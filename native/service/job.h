@@ -92,7 +92,6 @@ class Job {
   };
 
   [[nodiscard]] Result<void> launch_extension();
-  [[nodiscard]] std::string settings() const;
   void on_frame(Frame frame);
   [[nodiscard]] bool take_frame(Frame& frame);
   [[nodiscard]] bool take_file(Frame& frame, ByteReader& reader);

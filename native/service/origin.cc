@@ -1,5 +1,7 @@
 #include "native/service/origin.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -8,7 +10,24 @@
 
 namespace backupkit {
 
+namespace {
+
 using nlohmann::json;
+
+constexpr std::string_view kNoVersion = "0.0.0.0";
+constexpr std::array kForeign = {kNoVersion,
+                                 std::string_view("99.99.99.999"),
+                                 std::string_view("99.99.99.998"),
+                                 std::string_view("99.99.99.997"),
+                                 std::string_view("99.99.99.996"),
+                                 std::string_view("99.99.99.995")};
+
+std::string_view mark_of(const Origin& origin) {
+  const std::string_view name = origin.version_name;
+  return name.substr(0, name.find('-'));
+}
+
+}  // namespace
 
 Result<Origins> read_origins(std::string_view capabilities) {
   const auto file = json::parse(capabilities, nullptr, false);
@@ -33,6 +52,17 @@ Result<Origins> read_origins(std::string_view capabilities) {
     origins.emplace(info["name"].get<std::string>(), std::move(origin));
   }
   return origins;
+}
+
+bool is_foreign(const Origin& origin) {
+  return std::ranges::find(kForeign, mark_of(origin)) != kForeign.end();
+}
+
+Origin for_the_app(Origin origin) {
+  if (mark_of(origin) != kNoVersion) return origin;
+  origin.version_code = 0;
+  origin.version_name = kNoVersion;
+  return origin;
 }
 
 }  // namespace backupkit

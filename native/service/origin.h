@@ -23,4 +23,11 @@ using Origins = std::map<std::string, Origin>;  // by bundle
 // Error kInvalidArgument: it is no capability file.
 [[nodiscard]] Result<Origins> read_origins(std::string_view capabilities);
 
+// Whether the version's name, up to a `-`, is one of those by which the data of a foreign system
+// are known: the app alone knows where they belong.
+[[nodiscard]] bool is_foreign(const Origin& origin);
+
+// The version as the app is told it: of `0.0.0.0-<name>` nothing but `0.0.0.0`.
+[[nodiscard]] Origin for_the_app(Origin origin);
+
 }  // namespace backupkit
