@@ -49,7 +49,8 @@ public final class Tool {
     succeed("rm", "-rf", tree.toString());
   }
 
-  private static boolean isInstalled(String name) {
+  /** Whether there is a program of that name. */
+  public static boolean isInstalled(String name) {
     return Stream.of(System.getenv("PATH").split(File.pathSeparator))
         .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
   }

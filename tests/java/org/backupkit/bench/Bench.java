@@ -7,11 +7,11 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.backupkit.Tool;
 import org.jspecify.annotations.Nullable;
@@ -35,8 +35,8 @@ public final class Bench implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "CASE",
-      completionCandidates = Known.class,
-      description = "${COMPLETION-CANDIDATES}; all if none is named.")
+      description =
+          "Which cases to run, by name or last word, such as small; all if none is named.")
   private List<String> names = List.of();
 
   @Option(names = "--pairs", description = "How often all are run (${DEFAULT-VALUE}).")
@@ -55,14 +55,6 @@ public final class Bench implements Callable<Integer> {
     this.target = target;
   }
 
-  /** The names of all cases. */
-  static final class Known implements Iterable<String> {
-    @Override
-    public Iterator<String> iterator() {
-      return Stream.of(BenchCase.values()).map(BenchCase::toString).iterator();
-    }
-  }
-
   public static void main(String[] arguments) {
     PrintWriter out = new PrintWriter(System.out, true);
     System.exit(run(Path.of("target"), out, new PrintWriter(System.err, true), arguments));
@@ -70,11 +62,19 @@ public final class Bench implements Callable<Integer> {
 
   /** Runs it in a directory; gives its exit code. */
   static int run(Path target, PrintWriter out, PrintWriter errors, String... arguments) {
-    return new CommandLine(new Bench(target))
-        .setOut(out)
+    CommandLine line = new CommandLine(new Bench(target));
+    line.getCommandSpec().usageMessage().width(100).footer(help());
+    return line.setOut(out)
         .setErr(errors)
         .setParameterExceptionHandler((wrong, given) -> wrongUse(errors, wrong))
         .execute(arguments);
+  }
+
+  private static String[] help() {
+    return Stream.concat(
+            Stream.of("", "Cases:"),
+            BenchCase.all().map(each -> String.format("  %-16s %s", each, each.description())))
+        .toArray(String[]::new);
   }
 
   private static int wrongUse(PrintWriter errors, ParameterException wrong) {
@@ -89,8 +89,15 @@ public final class Bench implements Callable<Integer> {
     }
     List<BenchCase> cases = cases();
     PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
-    out.println(Figures.HEADER);
     ObjectNode json = new ObjectMapper().createObjectNode().put("pairs", pairs).put("files", files);
+    ObjectNode machine = json.putObject("machine");
+    Machine.facts(target)
+        .forEach(
+            (name, value) -> {
+              machine.put(name, value);
+              out.println(name + ": " + value);
+            });
+    out.println(Figures.HEADER);
     ArrayNode figures = json.putArray("cases");
     Path directory = target.resolve("bench").toAbsolutePath();
     if (Files.exists(directory)) { // from one that was interrupted
@@ -112,57 +119,34 @@ public final class Bench implements Callable<Integer> {
   }
 
   private List<BenchCase> cases() {
-    List<BenchCase> all = List.of(BenchCase.values());
-    List<BenchCase> cases = new ArrayList<>();
     for (String name : names) {
-      cases.add(
-          all.stream()
-              .filter(known -> known.toString().equals(name))
-              .findFirst()
-              .orElseThrow(
-                  () ->
-                      wrong(
-                          "No case is \""
-                              + name
-                              + "\"; there are "
-                              + String.join(", ", new Known()))));
+      if (BenchCase.all().noneMatch(known -> known.isMeant(name))) {
+        String known = BenchCase.all().map(BenchCase::toString).collect(Collectors.joining(", "));
+        throw wrong("No case is \"" + name + "\"; there are " + known);
+      }
     }
-    return cases.isEmpty() ? all : cases;
+    return BenchCase.all()
+        .filter(known -> names.isEmpty() || names.stream().anyMatch(known::isMeant))
+        .toList();
   }
 
   private ParameterException wrong(String message) {
     return new ParameterException(Objects.requireNonNull(spec).commandLine(), message);
   }
 
-  /** Runs one case; gives its figures beside each peer. */
+  /** Runs one case; gives its figures in each row. */
   private List<Figures> measure(BenchCase what, Path directory) throws Exception {
     try {
-      List<Double> ours = new ArrayList<>();
-      List<Figures> figures = new ArrayList<>();
-      what.peers().forEach(peer -> figures.add(new Figures(what, peer, ours, new ArrayList<>())));
-      Duel duel = what.prepare(directory, files);
-      for (int pair = 0; pair < pairs; pair++) {
-        ours.add(seconds(directory, duel::ours));
-        duel.tidy();
-        Iterator<Duel.Way> ways = duel.peers().iterator();
-        for (Figures figure : figures) {
-          figure.peers().add(seconds(directory, ways.next()));
-        }
+      List<Figures> figures = what.rows().stream().map(row -> Figures.of(what, row)).toList();
+      Measurement measurement = what.prepare(directory, files);
+      for (int round = 0; round < pairs; round++) {
+        Iterator<Measurement.Sample> samples = measurement.round(directory).iterator();
+        figures.forEach(figure -> figure.add(samples.next()));
       }
       return figures;
     } finally {
       empty(directory);
     }
-  }
-
-  private static double seconds(Path directory, Duel.Way way) throws Exception {
-    Path fresh = Files.createTempDirectory(directory, "run-");
-    Tool.succeed("sync", "-f", directory.toString()); // what was made and removed until now
-    long start = System.nanoTime();
-    way.go(fresh);
-    long end = System.nanoTime();
-    empty(fresh);
-    return (end - start) / 1e9;
   }
 
   /**

@@ -3,49 +3,109 @@ package org.backupkit.bench;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /** What can be measured, what it is compared with, and what is to be reached. */
 enum BenchCase {
-  BACKUP_SMALL(new Peer("tar cf, sync -f", Target.ratio(0.65))),
-  RESTORE_SMALL(new Peer("tar xf, sync -f", Target.ratio(0.65))),
+  BACKUP_SMALL(
+      "a backup of small files (1 to 16 KiB) into a store, hashed and synced",
+      backup(Shape.SMALL, Program.TAR),
+      Row.beside("tar cf, sync -f").ratio(0.65)),
+  RESTORE_SMALL(
+      "their restore into an app without data",
+      RestoreDuel::small,
+      Row.beside("tar xf, sync -f").ratio(0.65)),
   NOCHANGE_SMALL(
-      new Peer("rsync -an", Target.ratio(0.35)), new Peer("a bare walk", Target.ratio(1.6))),
-  BACKUP_BIG(new Peer("cp, sync -f", Target.ratio(1.25))),
-  START(new Peer("a bare JVM", Target.seconds(0.35)));
+      "their second backup, nothing having changed",
+      NoChangeDuel::new,
+      Row.beside("rsync -an").ratio(0.35),
+      Row.beside("a bare walk").ratio(1.6)),
+  BACKUP_BIG(
+      "a backup of one file of 1 GiB",
+      backup(Shape.BIG, Program.CP),
+      Row.beside("cp, sync -f").ratio(1.25)),
+  BACKUP_MIXED(
+      "a backup of a fifth as many files of 200 bytes to 50 MB",
+      backup(
+          Shape.MIXED,
+          Program.TAR,
+          Program.BSDTAR,
+          Program.CP,
+          Program.RSYNC,
+          Program.RESTIC,
+          Program.BORG),
+      Row.beside("tar cf, sync -f"),
+      Row.beside("bsdtar cf, sync -f"),
+      Row.beside("cp -r, sync -f"),
+      Row.beside("rsync -a, sync -f"),
+      Row.beside("restic backup, sync -f"),
+      Row.beside("borg create, sync -f")),
+  RESTORE_MIXED(
+      "their restore",
+      restore(Shape.MIXED, Program.TAR, Program.BSDTAR, Program.RESTIC, Program.BORG),
+      Row.beside("tar xf, sync -f"),
+      Row.beside("bsdtar xf, sync -f"),
+      Row.beside("restic restore, sync -f"),
+      Row.beside("borg extract, sync -f")),
+  BACKUP_DEEP(
+      "a backup of chains of a hundred directories, a file of up to 1 KiB in each",
+      backup(Shape.DEEP, Program.TAR),
+      Row.beside("tar cf, sync -f")),
+  RESTORE_DEEP("their restore", restore(Shape.DEEP, Program.TAR), Row.beside("tar xf, sync -f")),
+  BACKUP_WIDE(
+      "a backup of one directory with as many files of up to 1 KiB",
+      backup(Shape.WIDE, Program.TAR),
+      Row.beside("tar cf, sync -f")),
+  RESTORE_WIDE("its restore", restore(Shape.WIDE, Program.TAR), Row.beside("tar xf, sync -f")),
+  START(
+      "the command up to a service's answer",
+      (directory, files) -> StartDuel.of(directory),
+      Row.beside("a bare JVM").most(0.35));
 
-  /** The most that the ratio of the medians, or our median in seconds, should be. */
-  record Target(double most, boolean isRatio) {
-    static Target ratio(double most) {
-      return new Target(most, true);
-    }
-
-    static Target seconds(double most) {
-      return new Target(most, false);
-    }
+  /** Makes what the rounds of a case need, in a directory that is empty. */
+  @FunctionalInterface
+  interface Preparation {
+    Measurement prepare(Path directory, int files) throws Exception;
   }
 
-  /** What it is compared with, and what is to be reached beside that. */
-  record Peer(String name, Target target) {}
+  private final String description;
+  private final Preparation preparation;
+  private final List<Row> rows;
 
-  private final List<Peer> peers;
-
-  BenchCase(Peer... peers) {
-    this.peers = List.of(peers);
+  BenchCase(String description, Preparation preparation, Row... rows) {
+    this.description = description;
+    this.preparation = preparation;
+    this.rows = List.of(rows);
   }
 
-  List<Peer> peers() {
-    return peers;
+  private static Preparation backup(Shape shape, Program... programs) {
+    return (directory, files) -> BackupDuel.of(directory, shape, files, programs);
   }
 
-  /** Makes what all ways need, in a directory that is empty. */
-  Duel prepare(Path directory, int files) throws Exception {
-    return switch (this) {
-      case BACKUP_SMALL -> BackupDuel.small(directory, files);
-      case RESTORE_SMALL -> RestoreDuel.of(directory, files);
-      case NOCHANGE_SMALL -> new NoChangeDuel(directory, files);
-      case BACKUP_BIG -> BackupDuel.big(directory);
-      case START -> StartDuel.of(directory);
-    };
+  private static Preparation restore(Shape shape, Program... programs) {
+    return (directory, files) -> RestoreDuel.of(directory, shape, files, programs);
+  }
+
+  static Stream<BenchCase> all() {
+    return Stream.of(values());
+  }
+
+  String description() {
+    return description;
+  }
+
+  List<Row> rows() {
+    return rows;
+  }
+
+  /** Makes what all rounds need, in a directory that is empty. */
+  Measurement prepare(Path directory, int files) throws Exception {
+    return preparation.prepare(directory, files);
+  }
+
+  /** Whether it is meant by a name on the command line: its own, or the last word of it. */
+  boolean isMeant(String name) {
+    return toString().equals(name) || toString().endsWith("-" + name);
   }
 
   /** As it is named on the command line. */

@@ -17,6 +17,8 @@ import org.backupkit.Tool;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** That the bench reckons rightly and runs; how fast anything is, no test says. */
 @Timeout(60)
@@ -50,12 +52,14 @@ class BenchTest {
   void json_hasEveryRunAndWhatTheyCameTo() {
     JsonNode json = figures(BenchCase.BACKUP_SMALL, 2).json();
     assertEquals("backup-small", json.path("case").asText());
-    assertEquals("[2.0,1.0,30.0]", json.path("oursSeconds").path("runs").toString());
-    assertEquals(2, json.path("oursSeconds").path("median").asDouble());
-    assertEquals(3, json.path("peerSeconds").path("min").asDouble());
-    assertEquals(5, json.path("peerSeconds").path("max").asDouble());
+    assertEquals("tar cf, sync -f", json.path("row").asText());
+    assertEquals("s", json.path("unit").asText());
+    assertEquals("[2.0,1.0,30.0]", json.path("ours").path("runs").toString());
+    assertEquals(2, json.path("ours").path("median").asDouble());
+    assertEquals(3, json.path("peer").path("min").asDouble());
+    assertEquals(5, json.path("peer").path("max").asDouble());
     assertEquals(0.5, json.path("ratio").asDouble());
-    assertEquals(0.65, json.path("targetRatio").asDouble());
+    assertEquals("<= 0.65", json.path("target").asText());
     assertTrue(json.path("reached").asBoolean());
   }
 
@@ -70,19 +74,50 @@ class BenchTest {
   }
 
   @Test
-  void casesThatAreNamed_areRun_andNothingButTheJsonStays() throws IOException {
-    Tool.need("rsync");
-    String[] named = {"backup-small", "restore-small", "nochange-small"};
-    assertEquals(
-        0, run("--pairs=2", "--files=60", named[0], named[1], named[2]), errors.toString());
+  void whatIsNotMeasured_saysWhy_andNoTarget() {
+    Row row = Row.beside("borg").ratio(0.5);
+    Figures figures = new Figures(BenchCase.START, row, List.of(1.0), List.of());
+    assertTrue(figures.line().endsWith("borg (not installed)"), figures.line());
+    assertEquals("not installed", figures.json().path("missing").asText());
+    assertFalse(figures.json().has("reached"));
+  }
+
+  @Test
+  void help_hasALineForEachCase() {
+    assertEquals(0, run("--help"));
+    for (BenchCase known : BenchCase.values()) {
+      assertTrue(
+          output.toString().lines().anyMatch(line -> line.startsWith("  " + known + " ")),
+          output.toString());
+    }
+  }
+
+  /** But for what is slow however small the tree is, and for the launcher, which may build. */
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"BACKUP_BIG", "START"})
+  void everyCase_measuresOnATinyTree_andNothingButTheJsonStays(BenchCase what) throws IOException {
+    Tool.need("rsync", "bsdtar");
+    assertEquals(0, run("--pairs=2", "--files=60", what.toString()), errors.toString());
     JsonNode json = new ObjectMapper().readTree(target.resolve("bench.json").toFile());
-    assertEquals(
-        List.of(named[0], named[1], named[2], named[2]),
-        json.path("cases").findValues("case").stream().map(JsonNode::asText).toList());
     assertEquals(2, json.path("pairs").asInt());
+    assertTrue(json.path("machine").path("kernel").asText().contains("."));
+    assertEquals(what.rows().size(), json.path("cases").size());
+    for (JsonNode row : json.path("cases")) {
+      assertEquals(what.toString(), row.path("case").asText());
+      assertTrue(row.has("missing") || row.path("ours").path("runs").size() == 2, row.toString());
+    }
     try (Stream<Path> left = Files.list(target)) {
       assertEquals(List.of(target.resolve("bench.json")), left.toList());
     }
+  }
+
+  @Test
+  void aLastWord_meansAllCasesThatHaveIt() throws IOException {
+    assertEquals(0, run("--pairs=1", "--files=60", "deep"), errors.toString());
+    JsonNode json = new ObjectMapper().readTree(target.resolve("bench.json").toFile());
+    assertEquals(List.of("backup-deep", "restore-deep"), json.findValuesAsText("case"));
   }
 
   private int run(String... arguments) {
@@ -93,6 +128,6 @@ class BenchTest {
   /** The peer's median is 4. */
   private static Figures figures(BenchCase what, double ours) {
     return new Figures(
-        what, what.peers().get(0), List.of(ours, ours / 2, ours * 15), List.of(5.0, 3.0, 4.0));
+        what, what.rows().get(0), List.of(ours, ours / 2, ours * 15), List.of(5.0, 3.0, 4.0));
   }
 }

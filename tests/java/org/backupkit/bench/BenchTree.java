@@ -1,12 +1,10 @@
 package org.backupkit.bench;
 
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Random;
 import java.util.stream.Stream;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
@@ -19,9 +17,6 @@ import org.backupkit.store.SnapshotStore;
 /** The data of an app that is the same in each run, and its way into a store and back. */
 final class BenchTree {
   private static final String BUNDLE = "com.example.bench";
-  private static final int FILES_PER_DIRECTORY = 50;
-  private static final int KIB = 1024;
-  private static final int MIB = KIB * KIB;
 
   private final Path root;
   private final Path sandbox;
@@ -32,37 +27,15 @@ final class BenchTree {
     sandbox = new Device(root).addBundle(BUNDLE);
   }
 
+  /** The same with data. */
+  BenchTree(Path root, Shape shape, int files) throws IOException {
+    this(root);
+    shape.fill(sandbox, files);
+  }
+
   /** The app's directory. */
   Path sandbox() {
     return sandbox;
-  }
-
-  /** Makes files of 1 to 16 KiB. */
-  void fillSmall(int files) throws IOException {
-    Random random = new Random(1);
-    Path directory = sandbox;
-    for (int i = 0; i < files; i++) {
-      if (i % FILES_PER_DIRECTORY == 0) {
-        directory = Files.createDirectory(sandbox.resolve("d" + i / FILES_PER_DIRECTORY));
-      }
-      byte[] content = new byte[KIB + random.nextInt(15 * KIB + 1)];
-      random.nextBytes(content);
-      Files.write(directory.resolve("file" + i), content);
-    }
-  }
-
-  /** Makes one file of 1 GiB; gives it. */
-  Path fillBig() throws IOException {
-    Random random = new Random(1);
-    byte[] content = new byte[MIB];
-    Path big = sandbox.resolve("big");
-    try (OutputStream out = Files.newOutputStream(big)) {
-      for (int i = 0; i < KIB; i++) {
-        random.nextBytes(content);
-        out.write(content);
-      }
-    }
-    return big;
   }
 
   /** Makes a tree that has the names, sizes and times of the app's, but no content. */
@@ -86,11 +59,6 @@ final class BenchTree {
       Files.setLastModifiedTime(
           copy.resolve(sandbox.relativize(entry).toString()), Files.getLastModifiedTime(entry));
     }
-  }
-
-  /** The command that packs the app's data. */
-  String[] tar(Path archive) {
-    return new String[] {"tar", "cf", archive.toString(), "-C", sandbox.toString(), "."};
   }
 
   /** Backs the app up, with the start and the end of the service. */

@@ -23,10 +23,9 @@ final class NoChangeDuel implements Duel {
   private @Nullable Path second;
 
   NoChangeDuel(Path directory, int files) throws Exception {
-    tree = new BenchTree(directory.resolve("device"));
+    tree = new BenchTree(directory.resolve("device"), Shape.SMALL, files);
     store = directory.resolve("store");
     copy = directory.resolve("copy");
-    tree.fillSmall(files);
     tree.copyWithoutContent(copy); // rsync looks at names, sizes, modes and times alone
     String differences = Tool.succeed(rsync("-ani"));
     if (!differences.isEmpty()) {
