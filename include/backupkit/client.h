@@ -54,8 +54,10 @@ class Client {
   // Ends the connection: await() gives the end, every later request an Error. May be repeated.
   void shut_down();
 
-  // `times`: sealed times as in wire.h; empty: every bundle.
-  [[nodiscard]] Result<void> capabilities(uint32_t request, std::span<const uint8_t> times);
+  // `measured`: with the size of the data, which is walked for it. `times`: sealed times as in
+  // wire.h; empty: every bundle.
+  [[nodiscard]] Result<void> capabilities(uint32_t request, bool measured,
+                                          std::span<const uint8_t> times);
   [[nodiscard]] Result<void> version(uint32_t request);
   // `call`: 0 getBackupInfo, 1 and 2 the compatibility of a backup and a restore, 3 removes what an
   // interrupted run left.

@@ -168,8 +168,9 @@ void Client::shut_down() {
   (void)::shutdown(socket_.get(), SHUT_RDWR);
 }
 
-Result<void> Client::capabilities(uint32_t request, std::span<const uint8_t> times) {
+Result<void> Client::capabilities(uint32_t request, bool measured, std::span<const uint8_t> times) {
   auto builder = request_frame(FrameType::kCapabilities, request);
+  builder.number(static_cast<uint8_t>(measured));
   if (!times.empty()) {
     auto sealed = sealed_memfd("times", times);
     if (!sealed) return failure(sealed.error());

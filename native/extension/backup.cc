@@ -44,6 +44,9 @@ uint64_t now_in_ns() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
+// The size of what is restored by the row, with its holes.
+uint64_t content_of(const ManifestRow& row) { return row.type == EntryType::kFile ? row.size : 0; }
+
 class Backup {
  public:
   Backup(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link)
@@ -297,6 +300,7 @@ Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
   kept.holes = old.holes;
   kept.is_incremental = false;
   ++unchanged_;
+  work_.space += occupied(found);
   history_->take(found.inode);
   name_first(found, {.path = found.path, .sent = false});
   return store_row(kept);
@@ -342,7 +346,11 @@ Result<void> Backup::miss(const Missed& missed) {
   beside_.erase(missed.path);
   if (auto taken = take_beside_before(&missed.path); !taken) return taken;
   if (!history_) return {};
-  return history_->keep(missed.path, [&](const ManifestRow& row) { return may_keep(row, missed); });
+  return history_->keep(missed.path, [&](const ManifestRow& row) {
+    const bool keeps = may_keep(row, missed);
+    if (keeps) work_.space += content_of(row);
+    return keeps;
+  });
 }
 
 // Whether there is a copy of it that will be taken.
@@ -361,6 +369,7 @@ Result<void> Backup::lose(const ScanEntry& found, const std::optional<ManifestRo
   if (!old || old->in.empty() || !may_keep(*old, missed)) return {};
   ManifestRow kept = *old;
   kept.is_incremental = false;
+  work_.space += content_of(kept);
   return keep_row(kept);
 }
 
@@ -396,6 +405,7 @@ Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>&
   if (is_big) handling = big_files_.add(found, old, copy);
   if (!handling) return failure(handling.error());
   if (handling->fate != Fate::kStored) return lose(found, old, *handling);
+  work_.space += occupied(found);
   FirstName first{.path = found.path};
   if (is_big) first.item = index_.size() - 1;
   name_first(found, first);
@@ -463,6 +473,7 @@ Result<void> Backup::send_report() {
   nlohmann::json more;
   account_.write(tally, more);
   more["resent"] = work_.resent;
+  more["spaceOccupied"] = work_.space;
   if (history_ && !history_->why_full().empty()) more["whyFull"] = history_->why_full();
   return link_.report(result_report(tally, more));
 }

@@ -19,6 +19,7 @@ struct Work {
   uint64_t entries = 0;
   uint64_t bytes_packed = 0;
   uint64_t bytes_shared = 0;
+  uint64_t space = 0;   // that the content takes of all that is in it, wherever that is stored
   uint64_t resent = 0;  // how often a file was read again because it had changed
   [[nodiscard]] uint64_t bytes() const { return bytes_packed + bytes_shared; }
 };

@@ -56,9 +56,10 @@ jbyteArray await_events(Env& env, jlong client) {
   return array;
 }
 
-void request_capabilities(Env& env, jlong client, jint request, jbyteArray times) {
-  env.value(
-      handle_ref<Client>(client).capabilities(static_cast<uint32_t>(request), env.bytes(times)));
+void request_capabilities(Env& env, jlong client, jint request, jboolean measured,
+                          jbyteArray times) {
+  env.value(handle_ref<Client>(client).capabilities(static_cast<uint32_t>(request),
+                                                    measured != JNI_FALSE, env.bytes(times)));
 }
 
 void request_version(Env& env, jlong client, jint request) {

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -261,6 +262,13 @@ Result<void> Walk::fail(int number, const std::string& path) {
 }
 
 }  // namespace
+
+uint64_t occupied(const ScanEntry& found) {
+  constexpr uint64_t kSmall = 65536;
+  constexpr uint64_t kStatBlock = 512;
+  if (!S_ISREG(found.mode)) return 0;
+  return found.size <= kSmall ? found.size : std::min(found.size, found.blocks * kStatBlock);
+}
 
 void fill(ScanEntry& entry, const struct stat& status) {
   entry.mode = status.st_mode;

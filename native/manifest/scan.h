@@ -42,6 +42,10 @@ struct ScanEntry {
   std::vector<Extent> holes{};  // of a file
 };
 
+// What a file's content takes without its holes; 0 of what is none. A small one may have it beside
+// the blocks.
+[[nodiscard]] uint64_t occupied(const ScanEntry& found);
+
 // Sets what `status` says of an entry.
 void fill(ScanEntry& entry, const struct stat& status);
 

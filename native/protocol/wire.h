@@ -7,7 +7,7 @@
 //
 // client -> service
 //    1 Hello        u32 version, u32 files that it takes at a time
-//    2 Capabilities u32 request                 [+ sealed times]
+//    2 Capabilities u32 request, u8 measured    [+ sealed times]
 //    3 OpenSession  u32 request, u8 kind
 //    4 Append       u32 request, u8 more follow + sealed list [+ sealed capability file]
 //                                               [+ sealed manifests]
@@ -70,7 +70,7 @@
 
 namespace backupkit {
 
-constexpr uint32_t kWireVersion = 2;
+constexpr uint32_t kWireVersion = 3;
 constexpr uint64_t kDoneSequence = 0;          // files begin with 1
 constexpr uint32_t kMaxWindow = 64;            // files under way per client
 constexpr size_t kMaxNameText = 512;           // bundle names and uris

@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "native/service/survey.h"
-
 namespace backupkit {
 namespace {
 
@@ -21,11 +19,11 @@ constexpr auto kRecoveryTime = std::chrono::minutes(15);
 
 }  // namespace
 
-Result<std::unique_ptr<Inquiry>> Inquiry::capabilities(
-    Loop& loop, BorrowedFd root, const ServiceSettings& settings,
-    const std::optional<std::vector<BundleTime>>& times) {
+Result<std::unique_ptr<Inquiry>> Inquiry::capabilities(Loop& loop, BorrowedFd root,
+                                                       const ServiceSettings& settings,
+                                                       const SurveyScope& scope) {
   std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
-  auto request = survey_request(root, settings, times);
+  auto request = survey_request(root, settings, scope);
   if (!request) return failure(request.error());
   auto worker = Worker::start(loop, {"--survey"}, inquiry->handlers());
   if (!worker) return failure(worker.error());

@@ -10,6 +10,7 @@
 
 #include "native/service/access.h"
 #include "native/service/launch.h"
+#include "native/service/survey.h"
 
 namespace backupkit {
 
@@ -24,10 +25,9 @@ class Inquiry {
  public:
   using Done = std::function<void(Result<Answer>)>;
 
-  // The capability file, of every bundle or of those in `times`.
+  // The capability file.
   [[nodiscard]] static Result<std::unique_ptr<Inquiry>> capabilities(
-      Loop& loop, BorrowedFd root, const ServiceSettings& settings,
-      const std::optional<std::vector<BundleTime>>& times);
+      Loop& loop, BorrowedFd root, const ServiceSettings& settings, const SurveyScope& scope);
 
   // A call of the bundle's own code, or of its extension. Without a hook program that knows it the
   // answer is "". Error kTimedOut where getBackupInfo takes longer than five seconds; a

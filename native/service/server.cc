@@ -197,8 +197,11 @@ bool Server::settle(const Client& client, ByteReader& reader) {
 
 bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteReader& reader) {
   switch (frame.type) {
-    case FrameType::kCapabilities:
-      return reader.done() && on_capabilities(client, request, frame);
+    case FrameType::kCapabilities: {
+      const auto measured = reader.get<uint8_t>();
+      return measured <= 1 && reader.done() &&
+             on_capabilities(client, request, measured != 0, frame);
+    }
     case FrameType::kVersion:
       reply_text(client, request, "{\"backupVersion\":\"" + std::string(kBackupVersion) + "\"}");
       return reader.done();
@@ -231,8 +234,8 @@ bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteRe
   }
 }
 
-bool Server::on_capabilities(Client& client, uint32_t request, const Frame& frame) {
-  survey(client, request, frame, [request](Client& asker, Result<Answer> answer) {
+bool Server::on_capabilities(Client& client, uint32_t request, bool measured, const Frame& frame) {
+  survey(client, request, measured, frame, [request](Client& asker, Result<Answer> answer) {
     asker.peer->say(FrameBuilder(FrameType::kReply)
                         .number(request)
                         .error(std::nullopt)
@@ -245,7 +248,7 @@ bool Server::on_capabilities(Client& client, uint32_t request, const Frame& fram
 
 bool Server::on_data_size(Client& client, uint32_t request, const Frame& frame) {
   if (!has_descriptors(frame)) return false;
-  survey(client, request, frame, [this, request](Client& asker, Result<Answer> answer) {
+  survey(client, request, true, frame, [this, request](Client& asker, Result<Answer> answer) {
     auto file = read_sealed(answer->file.borrow(), kMaxListBytes);
     if (!file) return reply(asker, request, failure(file.error()));
     asker.peer->say(FrameBuilder(FrameType::kSizeReport).text(size_report(*file)).build());
@@ -254,13 +257,13 @@ bool Server::on_data_size(Client& client, uint32_t request, const Frame& frame) 
   return true;
 }
 
-// Has the bundles measured that the frame names.
-void Server::survey(Client& client, uint32_t request, const Frame& frame,
+// Has the bundles looked at that the frame names.
+void Server::survey(Client& client, uint32_t request, bool measured, const Frame& frame,
                     std::function<void(Client&, Result<Answer>)> answer) {
   auto times = times_of(frame);
   if (!times) return reply(client, request, failure(times.error()));
-  inquire(client, Inquiry::capabilities(loop_, root_, settings_, *times), std::move(answer),
-          request);
+  inquire(client, Inquiry::capabilities(loop_, root_, settings_, {std::move(*times), measured}),
+          std::move(answer), request);
 }
 
 bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, ByteReader& reader) {

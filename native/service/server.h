@@ -53,7 +53,8 @@ class Server {
   [[nodiscard]] bool settle(const Client& client, ByteReader& reader);
   [[nodiscard]] bool take_request(Client& client, uint32_t request, Frame& frame,
                                   ByteReader& reader);
-  [[nodiscard]] bool on_capabilities(Client& client, uint32_t request, const Frame& frame);
+  [[nodiscard]] bool on_capabilities(Client& client, uint32_t request, bool measured,
+                                     const Frame& frame);
   [[nodiscard]] bool on_app_call(Client& client, uint32_t request, const Frame& frame,
                                  ByteReader& reader);
   [[nodiscard]] bool on_data_size(Client& client, uint32_t request, const Frame& frame);
@@ -66,7 +67,7 @@ class Server {
   void on_release(Client& client, uint32_t request);
   void session_ended();
 
-  void survey(Client& client, uint32_t request, const Frame& frame,
+  void survey(Client& client, uint32_t request, bool measured, const Frame& frame,
               std::function<void(Client&, Result<Answer>)> answer);
   void inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
                std::function<void(Client&, Result<Answer>)> answer, uint32_t request);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -33,13 +32,6 @@ struct Sizes {
   std::string problem;  // what was not counted and why
 };
 
-// What a file takes without its holes. A small one may have its content beside the blocks.
-uint64_t occupied(const ScanEntry& found) {
-  constexpr uint64_t kSmall = 65536;
-  constexpr uint64_t kStatBlock = 512;
-  return found.size <= kSmall ? found.size : std::min(found.size, found.blocks * kStatBlock);
-}
-
 Result<Sizes> measure(BorrowedFd root, const Bundle& bundle, int64_t since) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   const UniqueFd sandbox(
@@ -68,7 +60,7 @@ Result<Sizes> measure(BorrowedFd root, const Bundle& bundle, int64_t since) {
   return sizes;
 }
 
-json capability_of(const Bundle& bundle, const Sizes& sizes, bool with_increment) {
+json capability_of(const Bundle& bundle) {
   const auto colon = bundle.name.find(':');
   json info = json::parse(bundle.published);
   info["name"] = bundle.name;
@@ -78,8 +70,6 @@ json capability_of(const Bundle& bundle, const Sizes& sizes, bool with_increment
   info["extensionName"] = bundle.extension_name;
   info["allToBackup"] = bundle.allowed;
   info["needToInstall"] = bundle.need_to_install;
-  info["spaceOccupied"] = sizes.all;
-  if (with_increment) info["increSpaceOccupied"] = sizes.since;
   return info;
 }
 
@@ -91,6 +81,32 @@ Result<std::vector<BundleTime>> every_bundle(BorrowedFd root) {
   return all;
 }
 
+struct Findings {
+  json infos = json::array();
+  json problems = json::array();
+};
+
+// Adds what there is to say of one bundle.
+void look_at(BorrowedFd root, const BundleTime& wanted, const SurveyScope& scope,
+             Findings& findings) {
+  auto bundle = read_bundle(root, wanted.name);
+  if (!bundle && scope.times && bundle.error().code == Code::kNotAdded &&
+      bundle.error().sys_errno == ENOENT) {
+    return;  // asked for and not installed
+  }
+  Result<Sizes> sizes;
+  if (bundle && bundle->allowed && scope.measures) sizes = measure(root, *bundle, wanted.seconds);
+  std::string problem = sizes ? sizes->problem : sizes.error().message();
+  if (!bundle) problem = bundle.error().message();
+  if (!problem.empty()) findings.problems.push_back({{"bundle", wanted.name}, {"error", problem}});
+  if (!bundle) return;
+  json info = capability_of(*bundle);
+  const auto known = sizes.value_or(Sizes{});
+  if (scope.measures) info["spaceOccupied"] = known.all;
+  if (scope.measures && scope.times) info["increSpaceOccupied"] = known.since;
+  findings.infos.push_back(std::move(info));
+}
+
 // The capability file that a request asks for.
 Result<std::string> answer(const Frame& frame) {
   if (frame.fds.size() != 2) return failure(Code::kIpc, "the first frame is not a request");
@@ -100,13 +116,13 @@ Result<std::string> answer(const Frame& frame) {
   ServiceSettings settings;
   settings.device_type = reader.get_text(kMaxListBytes);
   settings.system_name = reader.get_text(kMaxListBytes);
-  std::optional<std::vector<BundleTime>> times;
+  SurveyScope scope{.measures = reader.get<uint8_t>() != 0};
   if (reader.get<uint8_t>() != 0) {
     auto list = decode_times(reader.take(reader.left()));
     if (!list) return failure(list.error());
-    times = std::move(*list);
+    scope.times = std::move(*list);
   }
-  return survey(frame.fds[0].borrow(), settings, times);
+  return survey(frame.fds[0].borrow(), settings, scope);
 }
 
 Result<void> serve(const Channel& channel) {
@@ -134,43 +150,30 @@ Result<void> serve(const Channel& channel) {
 }  // namespace
 
 Result<std::string> survey(BorrowedFd root, const ServiceSettings& settings,
-                           const std::optional<std::vector<BundleTime>>& times) {
-  auto wanted = times ? *times : every_bundle(root);
+                           const SurveyScope& scope) {
+  auto wanted = scope.times ? *scope.times : every_bundle(root);
   if (!wanted) return failure(wanted.error());
-  json infos = json::array();
-  json problems = json::array();
+  Findings findings;
   std::set<std::string> seen;
-  for (const auto& [name, since] : *wanted) {
-    if (!seen.insert(name).second) continue;
-    auto bundle = read_bundle(root, name);
-    if (!bundle && times && bundle.error().code == Code::kNotAdded &&
-        bundle.error().sys_errno == ENOENT) {
-      continue;  // asked for and not installed
-    }
-    Result<Sizes> sizes;
-    if (bundle && bundle->allowed) sizes = measure(root, *bundle, since);
-    std::string problem = sizes ? sizes->problem : sizes.error().message();
-    if (!bundle) problem = bundle.error().message();
-    if (!problem.empty()) problems.push_back({{"bundle", name}, {"error", problem}});
-    if (bundle) {
-      infos.push_back(capability_of(*bundle, sizes.value_or(Sizes{}), times.has_value()));
-    }
+  for (const auto& bundle : *wanted) {
+    if (seen.insert(bundle.name).second) look_at(root, bundle, scope, findings);
   }
-  json file = {{"bundleInfos", infos},
+  json file = {{"bundleInfos", std::move(findings.infos)},
                {"deviceType", settings.device_type},
                {"systemFullName", settings.system_name},
                {"backupVersion", kBackupVersion}};
-  if (!problems.empty()) file["problems"] = problems;
+  if (!findings.problems.empty()) file["problems"] = std::move(findings.problems);
   return file.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
 Result<Frame> survey_request(BorrowedFd root, const ServiceSettings& settings,
-                             const std::optional<std::vector<BundleTime>>& times) {
+                             const SurveyScope& scope) {
   ByteWriter writer;
   writer.put_text(settings.device_type);
   writer.put_text(settings.system_name);
-  writer.put(static_cast<uint8_t>(times.has_value()));
-  if (times) writer.put_bytes(encode_times(*times));
+  writer.put(static_cast<uint8_t>(scope.measures));
+  writer.put(static_cast<uint8_t>(scope.times.has_value()));
+  if (scope.times) writer.put_bytes(encode_times(*scope.times));
   auto list = sealed_memfd("survey", writer.bytes());
   if (!list) return failure(list.error());
   UniqueFd copy(::fcntl(root.get(), F_DUPFD_CLOEXEC, 0));

@@ -3,13 +3,13 @@
 //   file   = { "bundleInfos": [ *bundle ], "deviceType": text, "systemFullName": text,
 //              "backupVersion": text, "problems"?: [ {"bundle": name, "error": text} ] }
 //   bundle = { "name", "appIndex", "versionCode", "versionName", "extensionName", "allToBackup",
-//              "needToInstall", "spaceOccupied": bytes, "increSpaceOccupied"?: bytes,
+//              "needToInstall", "spaceOccupied"?: bytes, "increSpaceOccupied"?: bytes,
 //              "fullBackupOnly", "restoreDeps", "requireCompatibility", "supportScene", "extraInfo"
 //              }
 //
 // spaceOccupied is the content of the files that a backup takes, each inode once and without its
 // holes; 0 for a bundle that must not be backed up. increSpaceOccupied, where times are asked for:
-// of the files changed since then.
+// of the files changed since then. Both are left out where sizes are not asked for.
 #pragma once
 
 #include <optional>
@@ -25,14 +25,19 @@ namespace backupkit {
 
 constexpr const char* kBackupVersion = "1.0";
 
-// The file's text: of every installed bundle, or of those in `times` that are installed. What
-// cannot be read of a bundle is named under "problems". Walks the sandboxes, so it may block.
+struct SurveyScope {
+  std::optional<std::vector<BundleTime>> times{};  // of whom; none: of every installed bundle
+  bool measures = true;                            // the sizes: the sandboxes are walked
+};
+
+// The file's text, of those in the scope that are installed. What cannot be read of a bundle is
+// named under "problems". May block.
 [[nodiscard]] Result<std::string> survey(BorrowedFd root, const ServiceSettings& settings,
-                                         const std::optional<std::vector<BundleTime>>& times);
+                                         const SurveyScope& scope);
 
 // The first frame for a `backupd --survey`.
 [[nodiscard]] Result<Frame> survey_request(BorrowedFd root, const ServiceSettings& settings,
-                                           const std::optional<std::vector<BundleTime>>& times);
+                                           const SurveyScope& scope);
 
 // The main of `backupd --survey`, a process of its own since a file system may hang: descriptor 3
 // is its channel to the service. Answers with one File, the sealed capability file, and Done.

@@ -225,6 +225,8 @@ TEST_F(BackupTest, the_rows_of_what_can_no_longer_be_read_stay) {
     EXPECT_FALSE(after.at(path).is_incremental) << path;
   }
   EXPECT_FALSE(after.contains("a/b/later-excluded"));
+  const size_t again = 1;  // other, whose first name was not to be seen
+  EXPECT_EQ(second.total("spaceOccupied"), first.total("spaceOccupied") + again);
   ASSERT_EQ(::chmod((dir_ / "a").c_str(), 0700), 0);
   ASSERT_EQ(::chmod((dir_ / "file").c_str(), 0600), 0);
   const auto third = back_up_again(&second);

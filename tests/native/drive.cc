@@ -61,7 +61,7 @@ class Drive {
 
  private:
   bool save_capabilities() {
-    if (!client_.capabilities(++request_, {})) return false;
+    if (!client_.capabilities(++request_, true, {})) return false;
     while (!capabilities_.is_open()) {
       if (!receive()) return false;
     }

@@ -11,6 +11,7 @@ import org.backupkit.internal.Event;
 import org.backupkit.internal.ListWriter;
 import org.backupkit.internal.Replies;
 import org.backupkit.internal.SerialExecutor;
+import org.backupkit.internal.Unmeasured;
 
 /**
  * A connection to a backup service. Thread-safe. Closing it releases every session made from it.
@@ -30,6 +31,10 @@ public final class BackupService implements AutoCloseable {
   private static final int MAX_TIMEOUT_MILLIS = 14_400_000;
   private static final byte[] EVERY_BUNDLE = {};
   private static final Cleaner CLEANER = Cleaner.create();
+
+  static {
+    Unmeasured.open((service, times) -> service.capabilities(false, times));
+  }
 
   private final Connection connection;
   private final Cleaner.Cleanable cleanable;
@@ -82,7 +87,7 @@ public final class BackupService implements AutoCloseable {
    * @return the capability file, which the caller closes; fails with a {@link BackupException}
    */
   public CompletableFuture<FileData> getLocalCapabilities() {
-    return Replies.forCaller(capabilities(EVERY_BUNDLE), FileData::close);
+    return Replies.forCaller(capabilities(true, EVERY_BUNDLE), FileData::close);
   }
 
   /**
@@ -91,7 +96,7 @@ public final class BackupService implements AutoCloseable {
    * @param callback gets the capability file, which it closes
    */
   public void getLocalCapabilities(AsyncCallback<FileData> callback) {
-    Session.deliver(capabilities(EVERY_BUNDLE), callback, executor);
+    Session.deliver(capabilities(true, EVERY_BUNDLE), callback, executor);
   }
 
   /**
@@ -106,7 +111,7 @@ public final class BackupService implements AutoCloseable {
   public CompletableFuture<FileData> getLocalCapabilities(List<IncrementalBackupTime> dataList) {
     try {
       List<IncrementalBackupTime> times = BundleItems.times(dataList);
-      return Replies.forCaller(capabilities(ListWriter.times(times)), FileData::close);
+      return Replies.forCaller(capabilities(true, ListWriter.times(times)), FileData::close);
     } catch (BackupException e) {
       return CompletableFuture.failedFuture(e);
     }
@@ -209,12 +214,12 @@ public final class BackupService implements AutoCloseable {
     return connection.await(request.get()).value();
   }
 
-  private CompletableFuture<FileData> capabilities(byte[] times) {
+  private CompletableFuture<FileData> capabilities(boolean measured, byte[] times) {
     if (connection.isClosed()) {
       return CompletableFuture.failedFuture(closed());
     }
     return connection
-        .requestCapabilities(times)
+        .requestCapabilities(measured, times)
         .thenCompose(
             reply ->
                 reply.fds().length == 1

@@ -73,7 +73,7 @@ final class BackupCommand implements Callable<Integer> {
     try (BackupService service = connection.open()) {
       List<String> names = bundles;
       if (names == null) {
-        CapabilityFile capabilities = CapabilityFile.ask(service);
+        CapabilityFile capabilities = CapabilityFile.askWithoutSizes(service);
         problems = capabilities.warn();
         names = capabilities.allowed();
         if (names.isEmpty()) {

@@ -7,16 +7,28 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import org.backupkit.BackupService;
 import org.backupkit.FileData;
 import org.backupkit.internal.Await;
+import org.backupkit.internal.Unmeasured;
 
 /** What a service says it can back up. */
 record CapabilityFile(JsonNode content) {
   static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final byte[] EVERY_BUNDLE = {};
 
+  /** With the sizes, for which the service walks the data of every bundle. */
   static CapabilityFile ask(BackupService service) throws IOException {
-    try (FileData data = Await.value(service.getLocalCapabilities())) {
+    return read(service.getLocalCapabilities());
+  }
+
+  static CapabilityFile askWithoutSizes(BackupService service) throws IOException {
+    return read(Unmeasured.capabilities(service, EVERY_BUNDLE));
+  }
+
+  private static CapabilityFile read(CompletableFuture<FileData> file) throws IOException {
+    try (FileData data = Await.value(file)) {
       return new CapabilityFile(MAPPER.readTree(data.fd().readAllBytes()));
     }
   }

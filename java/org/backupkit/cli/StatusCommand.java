@@ -51,7 +51,7 @@ final class StatusCommand implements Callable<Integer> {
     status.put(
         "backupVersion",
         CapabilityFile.MAPPER.readTree(version).path("backupVersion").asText(version));
-    CapabilityFile capabilities = CapabilityFile.ask(service);
+    CapabilityFile capabilities = CapabilityFile.askWithoutSizes(service);
     status.put("bundles", capabilities.content().path("bundleInfos").size());
     status.put("allowed", capabilities.allowed().size());
     status.set("problems", capabilities.content().path("problems").deepCopy());

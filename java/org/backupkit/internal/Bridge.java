@@ -29,7 +29,7 @@ public final class Bridge {
 
   static native byte @Nullable [] awaitEvents(long client) throws BackupException;
 
-  static native void requestCapabilities(long client, int request, byte[] times)
+  static native void requestCapabilities(long client, int request, boolean measured, byte[] times)
       throws BackupException;
 
   static native void requestVersion(long client, int request) throws BackupException;

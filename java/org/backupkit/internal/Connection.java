@@ -131,11 +131,12 @@ public final class Connection {
   /**
    * Asks for the capability file.
    *
+   * @param measured whether the sizes are wanted, for which the data is walked
    * @param times of whom, as {@link ListWriter} has it; empty for every bundle
    * @return the reply, with one descriptor
    */
-  public CompletableFuture<Event.Reply> requestCapabilities(byte[] times) {
-    return ask((address, request) -> Bridge.requestCapabilities(address, request, times));
+  public CompletableFuture<Event.Reply> requestCapabilities(boolean measured, byte[] times) {
+    return ask((address, request) -> Bridge.requestCapabilities(address, request, measured, times));
   }
 
   /**

@@ -14,6 +14,8 @@ import org.backupkit.Fd;
 import org.backupkit.FileData;
 import org.backupkit.IncrementalBackupTime;
 import org.backupkit.internal.Await;
+import org.backupkit.internal.ListWriter;
+import org.backupkit.internal.Unmeasured;
 import org.jspecify.annotations.Nullable;
 
 /** The capability file, which a snapshot keeps one entry of and a restore gives back. */
@@ -23,21 +25,12 @@ final class Capabilities {
 
   private Capabilities() {}
 
-  /** Asks for these bundles alone: the service walks the data of each that it is asked for. */
+  /** Asks for these bundles alone, and not for the size of their data: that a backup says. */
   static ObjectNode ask(BackupService service, Collection<String> bundles) throws IOException {
     List<IncrementalBackupTime> times =
         bundles.stream().map(bundle -> new IncrementalBackupTime(bundle, 0)).toList();
-    try (FileData data = Await.value(service.getLocalCapabilities(times))) {
-      ObjectNode file = Json.parse(data.fd().readAllBytes(), "The service's capability file");
-      // Since 1970 all has changed: it says the same as spaceOccupied.
-      file.path("bundleInfos").forEach(Capabilities::dropIncrement);
-      return file;
-    }
-  }
-
-  private static void dropIncrement(JsonNode entry) {
-    if (entry instanceof ObjectNode object) {
-      object.remove("increSpaceOccupied");
+    try (FileData data = Await.value(Unmeasured.capabilities(service, ListWriter.times(times)))) {
+      return Json.parse(data.fd().readAllBytes(), "The service's capability file");
     }
   }
 

@@ -61,12 +61,18 @@ final class Json {
   }
 
   /**
-   * What the service's onResultReport says; {@code lost} is how much could not be stored, {@code
-   * whyFull} why an incremental backup left nothing out.
+   * What the service's onResultReport says; {@code space} is what all that was taken has in it,
+   * {@code lost} how much could not be stored, {@code whyFull} why an incremental backup left
+   * nothing out.
    */
   record Totals(
-      long bytesMoved, long bytesShared, long lost, List<String> details, String whyFull) {
-    static final Totals NONE = new Totals(0, 0, 0, List.of(), "");
+      long bytesMoved,
+      long bytesShared,
+      long space,
+      long lost,
+      List<String> details,
+      String whyFull) {
+    static final Totals NONE = new Totals(0, 0, 0, 0, List.of(), "");
   }
 
   /**
@@ -93,6 +99,7 @@ final class Json {
             new Totals(
                 info.path("bytesMoved").asLong(),
                 info.path("bytesShared").asLong(),
+                info.path("spaceOccupied").asLong(),
                 info.path("unreadable").asLong()
                     + info.path("unsupported").asLong()
                     + info.path("unstable").asLong(),

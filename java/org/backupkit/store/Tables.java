@@ -59,7 +59,9 @@ final class Tables {
     if (!whyFull.isEmpty()) {
       description.put("whyFull", whyFull);
     }
-    description.set("capability", Capabilities.entry(capabilities, bundle));
+    if (Capabilities.entry(capabilities, bundle) instanceof ObjectNode entry) {
+      description.set("capability", entry.deepCopy().put("spaceOccupied", totals.space()));
+    }
     description.set("device", Capabilities.device(capabilities));
     description.set("files", list(index));
     if (partial) {

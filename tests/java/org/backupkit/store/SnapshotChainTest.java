@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,9 +24,11 @@ import org.backupkit.BackupFile;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
 import org.backupkit.ErrorCode;
+import org.backupkit.FileData;
 import org.backupkit.GeneralCallbacks;
 import org.backupkit.SessionBackup;
 import org.backupkit.Tool;
+import org.backupkit.internal.Await;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -39,13 +43,14 @@ class SnapshotChainTest {
   private static final int BIG = 3 << 20;
 
   @TempDir Path folder;
+  private Device device;
   private Path sandbox;
   private BackupService service;
   private SnapshotStore store;
 
   @BeforeEach
   void makeApp() throws IOException {
-    Device device = new Device(folder.resolve("device"));
+    device = new Device(folder.resolve("device"));
     sandbox = device.addBundle(BUNDLE);
     Files.createDirectories(sandbox.resolve("letters/old"));
     Files.writeString(sandbox.resolve("letters/a.txt"), "a");
@@ -94,6 +99,27 @@ class SnapshotChainTest {
           List.of("manage.json", "manifest", "snapshot.json"),
           files.map(file -> file.getFileName().toString()).sorted().toList());
     }
+  }
+
+  /** A restore looks for as much room: each inode counts once, and holes do not. */
+  @Test
+  void theSpaceThatASnapshotSays_isThatOfTheCapabilityFile_alsoWhereNothingCame()
+      throws IOException {
+    Files.writeString(sandbox.resolve("cache"), "excluded");
+    device.setRule(BUNDLE, "excludes", List.of("cache"));
+    try (RandomAccessFile sparse = new RandomAccessFile(sandbox.resolve("sparse").toFile(), "rw")) {
+      sparse.setLength(20L * BIG);
+      sparse.write(Device.bytes(BIG));
+    }
+    JsonNode told;
+    try (FileData file = Await.value(service.getLocalCapabilities())) {
+      told = Capabilities.entry(Json.parse(file.fd().readAllBytes(), "all"), BUNDLE);
+    }
+    for (int run = 0; run < 2; run++) {
+      ObjectNode description = Description.read(backUp().directory()).content();
+      assertEquals(told, description.path("capability"));
+    }
+    assertEquals(2 * BIG + 2, told.path("spaceOccupied").asLong());
   }
 
   @Test
