@@ -1,6 +1,7 @@
 #include "native/service/inquiry.h"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -19,10 +20,12 @@ constexpr auto kRecoveryTime = std::chrono::minutes(15);
 
 }  // namespace
 
-Result<std::unique_ptr<Inquiry>> Inquiry::capabilities(Loop& loop, BorrowedFd root,
-                                                       const ServiceSettings& settings,
-                                                       const SurveyScope& scope) {
+Result<std::unique_ptr<Inquiry>> Inquiry::survey(Loop& loop, BorrowedFd root,
+                                                 const ServiceSettings& settings,
+                                                 const SurveyScope& scope,
+                                                 std::function<void(const std::string&)> report) {
   std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
+  inquiry->report_ = std::move(report);
   auto request = survey_request(root, settings, scope);
   if (!request) return failure(request.error());
   auto worker = Worker::start(loop, {"--survey"}, inquiry->handlers());
@@ -99,6 +102,7 @@ void Inquiry::on_frame(Frame frame) {
     error_ = Error{Code::kOutOfMemory, 0, "no descriptor is free for the capability file"};
   } else if (frame.type == FrameType::kReport) {
     answer_.text = reader.get_text(kMaxText);
+    if (report_) report_(answer_.text);
   } else if (frame.type == FrameType::kDone) {
     said_ = true;
     if (auto error = read_error(reader)) error_ = std::move(error);

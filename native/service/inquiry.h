@@ -25,9 +25,10 @@ class Inquiry {
  public:
   using Done = std::function<void(Result<Answer>)>;
 
-  // The capability file.
-  [[nodiscard]] static Result<std::unique_ptr<Inquiry>> capabilities(
-      Loop& loop, BorrowedFd root, const ServiceSettings& settings, const SurveyScope& scope);
+  // The capability file, or the reports, which go to `report` as they come.
+  [[nodiscard]] static Result<std::unique_ptr<Inquiry>> survey(
+      Loop& loop, BorrowedFd root, const ServiceSettings& settings, const SurveyScope& scope,
+      std::function<void(const std::string&)> report);
 
   // A call of the bundle's own code, or of its extension. Without a hook program that knows it the
   // answer is "". Error kTimedOut where getBackupInfo takes longer than five seconds; a
@@ -58,6 +59,7 @@ class Inquiry {
   Loop& loop_;
   Launch process_;
   Done done_;
+  std::function<void(const std::string&)> report_;
   Answer answer_;
   std::optional<Error> error_;
   bool said_ = false;

@@ -58,19 +58,6 @@ Result<std::optional<std::vector<BundleTime>>> times_of(const Frame& frame) {
   return std::move(*times);
 }
 
-// As onBackupSizeReport has it, out of a capability file.
-std::string size_report(const Bytes& capabilities) {
-  using nlohmann::json;
-  const auto file = json::parse(capabilities.begin(), capabilities.end(), nullptr, false);
-  json scanned = json::array();
-  for (const auto& info : file["bundleInfos"]) {
-    scanned.push_back({{"bundleName", info["name"]},
-                       {"dataSize", info["spaceOccupied"]},
-                       {"incDataSize", info["increSpaceOccupied"]}});
-  }
-  return json{{"scanned", scanned}, {"scanning", ""}}.dump();
-}
-
 }  // namespace
 
 // An Append as far as its parts have come.
@@ -91,6 +78,7 @@ struct Server::Client {
   std::optional<Error> refusal;  // what every call of it is answered with
   Pending append;
   size_t inquiries = 0;
+  std::optional<std::pair<uint64_t, uint32_t>> sizing;  // the inquiry and its request
 };
 
 Server::Server(Loop& loop, BorrowedFd root, ServiceSettings settings, std::function<void()> idle)
@@ -197,18 +185,15 @@ bool Server::settle(const Client& client, ByteReader& reader) {
 
 bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteReader& reader) {
   switch (frame.type) {
-    case FrameType::kCapabilities: {
-      const auto measured = reader.get<uint8_t>();
-      return measured <= 1 && reader.done() &&
-             on_capabilities(client, request, measured != 0, frame);
-    }
+    case FrameType::kCapabilities:
+      return on_capabilities(client, request, frame, reader);
     case FrameType::kVersion:
       reply_text(client, request, "{\"backupVersion\":\"" + std::string(kBackupVersion) + "\"}");
       return reader.done();
     case FrameType::kAppCall:
       return on_app_call(client, request, frame, reader);
     case FrameType::kDataSize:
-      return reader.get<uint8_t>() <= 1 && reader.done() && on_data_size(client, request, frame);
+      return on_data_size(client, request, frame, reader);
     case FrameType::kOpenSession: {
       const auto kind = reader.get<uint8_t>();
       if (!reader.done() || kind > static_cast<uint8_t>(SessionKind::kIncremental)) return false;
@@ -234,36 +219,60 @@ bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteRe
   }
 }
 
-bool Server::on_capabilities(Client& client, uint32_t request, bool measured, const Frame& frame) {
-  survey(client, request, measured, frame, [request](Client& asker, Result<Answer> answer) {
+bool Server::on_capabilities(Client& client, uint32_t request, const Frame& frame,
+                             ByteReader& reader) {
+  const auto with_sizes = reader.get<uint8_t>();
+  if (!reader.done() || with_sizes > 1) return false;
+  SurveyScope scope{.sizing = with_sizes != 0 ? Sizing::kCount : Sizing::kNone};
+  const auto answer = [request](Client& asker, Result<Answer> file) {
     asker.peer->say(FrameBuilder(FrameType::kReply)
                         .number(request)
                         .error(std::nullopt)
                         .text("")
-                        .fd(std::move(answer->file))
+                        .fd(std::move(file->file))
                         .build());
-  });
+  };
+  (void)survey(client, request, frame, std::move(scope), answer);
   return true;
 }
 
-bool Server::on_data_size(Client& client, uint32_t request, const Frame& frame) {
-  if (!has_descriptors(frame)) return false;
-  survey(client, request, true, frame, [this, request](Client& asker, Result<Answer> answer) {
-    auto file = read_sealed(answer->file.borrow(), kMaxListBytes);
-    if (!file) return reply(asker, request, failure(file.error()));
-    asker.peer->say(FrameBuilder(FrameType::kSizeReport).text(size_report(*file)).build());
+bool Server::on_data_size(Client& client, uint32_t request, const Frame& frame,
+                          ByteReader& reader) {
+  const auto precise = reader.get<uint8_t>();
+  if (!reader.done() || precise > 1 || !has_descriptors(frame)) return false;
+  stop_sizing(client, "a new request for the size of bundles has replaced this one");
+  SurveyScope scope{.sizing = precise != 0 ? Sizing::kCount : Sizing::kEstimate, .reports = true};
+  const auto answer = [this, request](Client& asker, const Result<Answer>&) {
     reply(asker, request, {});
-  });
+  };
+  const auto inquiry = survey(client, request, frame, std::move(scope), answer);
+  if (inquiry != 0) client.sizing = {inquiry, request};
   return true;
+}
+
+void Server::stop_sizing(Client& client, const std::string& why) {
+  const auto sizing = std::exchange(client.sizing, std::nullopt);
+  if (!sizing || inquiries_.erase(sizing->first) == 0) return;
+  --client.inquiries;
+  reply(client, sizing->second, failure(Code::kCancelled, why));
 }
 
 // Has the bundles looked at that the frame names.
-void Server::survey(Client& client, uint32_t request, bool measured, const Frame& frame,
-                    std::function<void(Client&, Result<Answer>)> answer) {
+uint64_t Server::survey(Client& client, uint32_t request, const Frame& frame, SurveyScope scope,
+                        std::function<void(Client&, Result<Answer>)> answer) {
   auto times = times_of(frame);
-  if (!times) return reply(client, request, failure(times.error()));
-  inquire(client, Inquiry::capabilities(loop_, root_, settings_, {std::move(*times), measured}),
-          std::move(answer), request);
+  if (!times) {
+    reply(client, request, failure(times.error()));
+    return 0;
+  }
+  scope.times = std::move(*times);
+  const auto report = [this, id = client.id](const std::string& text) {
+    const auto asker = clients_.find(id);
+    if (asker == clients_.end()) return;
+    asker->second->peer->say(FrameBuilder(FrameType::kSizeReport).text(text).build());
+  };
+  return inquire(client, Inquiry::survey(loop_, root_, settings_, scope, report), std::move(answer),
+                 request);
 }
 
 bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, ByteReader& reader) {
@@ -282,7 +291,7 @@ bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, B
     return true;
   }
   std::string argument(bytes->begin(), bytes->end());
-  inquire(
+  (void)inquire(
       client,
       Inquiry::app_call(loop_, root_, bundle, static_cast<AppCall>(call), std::move(argument)),
       [this, request](Client& asker, Result<Answer> answer) {
@@ -292,13 +301,17 @@ bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, B
   return true;
 }
 
-// Keeps the inquiry until its processes are gone, and gives a good answer to `answer`.
-void Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
-                     std::function<void(Client&, Result<Answer>)> answer, uint32_t request) {
+// Keeps the inquiry until its processes are gone, and gives a good answer to `answer`. Its number,
+// or 0 where it was refused.
+uint64_t Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
+                         std::function<void(Client&, Result<Answer>)> answer, uint32_t request) {
   if (client.inquiries >= kMaxInquiries) {
     inquiry = failure(Code::kOutOfMemory, "too many questions of this client are unanswered");
   }
-  if (!inquiry) return reply(client, request, failure(inquiry.error()));
+  if (!inquiry) {
+    reply(client, request, failure(inquiry.error()));
+    return 0;
+  }
   ++client.inquiries;
   const auto id = ++last_inquiry_;
   (*inquiry)->then([this, id, client_id = client.id, answer = std::move(answer),
@@ -308,10 +321,13 @@ void Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
     const auto asker = clients_.find(client_id);
     if (asker == clients_.end()) return;
     --asker->second->inquiries;
+    auto& sizing = asker->second->sizing;
+    if (sizing && sizing->first == id) sizing.reset();
     if (!result) return reply(*asker->second, request, failure(result.error()));
     answer(*asker->second, std::move(result));
   });
   inquiries_[id] = {client.id, std::move(*inquiry)};
+  return id;
 }
 
 bool Server::on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader) {
@@ -422,6 +438,7 @@ Result<void> Server::take_list(Pending& pending, Frame& frame) const {
 
 void Server::on_release(Client& client, uint32_t request) {
   if (!owns_session(client)) return reply(client, request, failure(no_session()));
+  stop_sizing(client, "the session was released");
   release_request_ = request;
   session_->release();
 }

@@ -53,11 +53,13 @@ class Server {
   [[nodiscard]] bool settle(const Client& client, ByteReader& reader);
   [[nodiscard]] bool take_request(Client& client, uint32_t request, Frame& frame,
                                   ByteReader& reader);
-  [[nodiscard]] bool on_capabilities(Client& client, uint32_t request, bool measured,
-                                     const Frame& frame);
+  [[nodiscard]] bool on_capabilities(Client& client, uint32_t request, const Frame& frame,
+                                     ByteReader& reader);
   [[nodiscard]] bool on_app_call(Client& client, uint32_t request, const Frame& frame,
                                  ByteReader& reader);
-  [[nodiscard]] bool on_data_size(Client& client, uint32_t request, const Frame& frame);
+  [[nodiscard]] bool on_data_size(Client& client, uint32_t request, const Frame& frame,
+                                  ByteReader& reader);
+  void stop_sizing(Client& client, const std::string& why);
   [[nodiscard]] bool on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader);
   [[nodiscard]] bool on_update(Client& client, uint32_t request, FrameType type,
                                ByteReader& reader);
@@ -67,10 +69,12 @@ class Server {
   void on_release(Client& client, uint32_t request);
   void session_ended();
 
-  void survey(Client& client, uint32_t request, bool measured, const Frame& frame,
-              std::function<void(Client&, Result<Answer>)> answer);
-  void inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
-               std::function<void(Client&, Result<Answer>)> answer, uint32_t request);
+  [[nodiscard]] uint64_t survey(Client& client, uint32_t request, const Frame& frame,
+                                SurveyScope scope,
+                                std::function<void(Client&, Result<Answer>)> answer);
+  [[nodiscard]] uint64_t inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
+                                 std::function<void(Client&, Result<Answer>)> answer,
+                                 uint32_t request);
   void reply(Client& client, uint32_t request, const Result<void>& result);
   void reply_text(Client& client, uint32_t request, std::string_view text);
   void drop(ClientId id);

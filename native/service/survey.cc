@@ -1,23 +1,25 @@
 #include "native/service/survey.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
-#include "native/manifest/scan.h"
 #include "native/protocol/channel.h"
 #include "native/service/catalog.h"
+#include "native/service/sizes.h"
 
 namespace backupkit {
 namespace {
@@ -26,38 +28,10 @@ using nlohmann::json;
 
 constexpr int kChannelFd = 3;
 
-struct Sizes {
-  uint64_t all = 0;
-  uint64_t since = 0;   // of what changed since then
-  std::string problem;  // what was not counted and why
-};
-
-Result<Sizes> measure(BorrowedFd root, const Bundle& bundle, int64_t since) {
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  const UniqueFd sandbox(
-      retry([&] { return ::openat(root.get(), bundle.sandbox.c_str(), kFlags); }));
-  if (!sandbox.is_open()) return errno_failure("sandbox '" + bundle.sandbox + "'");
-  const auto rules = Rules::configured(bundle.includes, bundle.excludes);
-  Sizes sizes;
-  std::set<std::pair<uint64_t, uint64_t>> linked;  // counted already, of those with several names
-  ScanHandlers handlers;
-  handlers.visit = [&](const ScanEntry& found) -> Result<void> {
-    if (!S_ISREG(found.mode)) return {};
-    if (found.links > 1 && !linked.emplace(found.device, found.inode).second) return {};
-    sizes.all += occupied(found);
-    if (found.mtime.seconds >= since || found.ctime.seconds >= since)
-      sizes.since += occupied(found);
-    return {};
-  };
-  handlers.miss = [&](const Missed& missed) -> Result<void> {
-    if (missed.fate == Fate::kUnreadable && sizes.problem.empty()) {
-      sizes.problem = "not counted: " + Error::from_errno(missed.sys_errno, missed.path).message();
-    }
-    return {};
-  };
-  auto scanned = scan(sandbox.borrow(), rules, handlers);
-  if (!scanned) return failure(scanned.error());
-  return sizes;
+Result<Sizes> sizes_of(BorrowedFd root, const Bundle& bundle, Sizing sizing, int64_t since) {
+  if (!bundle.allowed || sizing == Sizing::kNone) return Sizes{};
+  if (sizing == Sizing::kEstimate) return estimate_sizes(root, bundle);
+  return count_sizes(root, bundle, since);
 }
 
 json capability_of(const Bundle& bundle) {
@@ -95,44 +69,45 @@ void look_at(BorrowedFd root, const BundleTime& wanted, const SurveyScope& scope
     return;  // asked for and not installed
   }
   Result<Sizes> sizes;
-  if (bundle && bundle->allowed && scope.measures) sizes = measure(root, *bundle, wanted.seconds);
+  if (bundle) sizes = sizes_of(root, *bundle, scope.sizing, wanted.seconds);
   std::string problem = sizes ? sizes->problem : sizes.error().message();
   if (!bundle) problem = bundle.error().message();
   if (!problem.empty()) findings.problems.push_back({{"bundle", wanted.name}, {"error", problem}});
   if (!bundle) return;
   json info = capability_of(*bundle);
   const auto known = sizes.value_or(Sizes{});
-  if (scope.measures) info["spaceOccupied"] = known.all;
-  if (scope.measures && scope.times) info["increSpaceOccupied"] = known.since;
+  if (scope.sizing != Sizing::kNone) info["spaceOccupied"] = known.all;
+  if (scope.sizing != Sizing::kNone && scope.times) info["increSpaceOccupied"] = known.since;
   findings.infos.push_back(std::move(info));
 }
 
-// The capability file that a request asks for.
-Result<std::string> answer(const Frame& frame) {
+// What a request asks for.
+struct Asked {
+  ServiceSettings settings;
+  SurveyScope scope;
+};
+
+Result<Asked> read_request(const Frame& frame) {
   if (frame.fds.size() != 2) return failure(Code::kIpc, "the first frame is not a request");
   auto bytes = read_sealed(frame.fds[1].borrow(), kMaxListBytes);
   if (!bytes) return failure(bytes.error());
   ByteReader reader(*bytes);
-  ServiceSettings settings;
-  settings.device_type = reader.get_text(kMaxListBytes);
-  settings.system_name = reader.get_text(kMaxListBytes);
-  SurveyScope scope{.measures = reader.get<uint8_t>() != 0};
+  Asked asked;
+  asked.settings.device_type = reader.get_text(kMaxListBytes);
+  asked.settings.system_name = reader.get_text(kMaxListBytes);
+  asked.scope.sizing = static_cast<Sizing>(reader.get<uint8_t>());
+  asked.scope.reports = reader.get<uint8_t>() != 0;
   if (reader.get<uint8_t>() != 0) {
     auto list = decode_times(reader.take(reader.left()));
     if (!list) return failure(list.error());
-    scope.times = std::move(*list);
+    asked.scope.times = std::move(*list);
   }
-  return survey(frame.fds[0].borrow(), settings, scope);
+  return asked;
 }
 
-Result<void> serve(const Channel& channel) {
-  auto arrival = channel.receive();
-  if (!arrival) return failure(arrival.error());
-  if (arrival->frames.size() != 1) return failure(Code::kIpc, "the first message is no request");
-  auto text = answer(arrival->frames[0]);
-  if (!text) return failure(text.error());
-  const auto* raw = reinterpret_cast<const uint8_t*>(text->data());
-  auto file = sealed_memfd("capabilities", std::span(raw, text->size()));
+Result<void> send_file(const Channel& channel, const std::string& text) {
+  const auto* raw = reinterpret_cast<const uint8_t*>(text.data());
+  auto file = sealed_memfd("capabilities", std::span(raw, text.size()));
   if (!file) return failure(file.error());
   auto sent = channel.send(FrameBuilder(FrameType::kFile)
                                .number(uint64_t{0})
@@ -145,6 +120,55 @@ Result<void> serve(const Channel& channel) {
     return failure(Code::kOutOfMemory, "too many descriptors are under way");
   }
   return {};
+}
+
+// A bundle of the request with its size, as onBackupSizeReport has it.
+json scanned(BorrowedFd root, const Bundle& bundle, Sizing sizing, int64_t since) {
+  const auto sizes = sizes_of(root, bundle, sizing, since);
+  json item = {{"bundleName", bundle.name}, {"dataSize", -1}, {"incDataSize", -1}};
+  if (!sizes) item["problem"] = sizes.error().message();
+  if (!sizes) return item;
+  item["dataSize"] = sizes->all;
+  if (sizes->source == Source::kCounted) item["incDataSize"] = sizes->since;
+  if (sizes->source == Source::kLastKnown) item["estimate"] = "last known";
+  if (sizes->source == Source::kUpperBound) item["estimate"] = "upper bound";
+  if (!sizes->problem.empty()) item["problem"] = sizes->problem;
+  return item;
+}
+
+// One report for each bundle that is installed, or one without any.
+Result<void> report_sizes(const Channel& channel, BorrowedFd root, const SurveyScope& scope) {
+  std::vector<std::pair<Bundle, int64_t>> bundles;
+  std::set<std::string> seen;
+  for (const auto& [name, since] : scope.times.value_or(std::vector<BundleTime>())) {
+    auto bundle = seen.insert(name).second ? read_bundle(root, name) : failure(Code::kNotAdded, "");
+    if (bundle) bundles.emplace_back(std::move(*bundle), since);
+  }
+  for (size_t i = 0; i < std::max(size_t{1}, bundles.size()); ++i) {
+    json report = {{"scanned", json::array()},
+                   {"scanning", i + 1 < bundles.size() ? bundles[i + 1].first.name : ""}};
+    if (i < bundles.size()) {
+      report["scanned"].push_back(scanned(root, bundles[i].first, scope.sizing, bundles[i].second));
+    }
+    const auto text = report.dump(-1, ' ', false, json::error_handler_t::replace);
+    auto sent = channel.send(FrameBuilder(FrameType::kReport).text(text).build());
+    if (!sent) return failure(sent.error());
+  }
+  return {};
+}
+
+Result<void> serve(const Channel& channel) {
+  auto arrival = channel.receive();
+  if (!arrival) return failure(arrival.error());
+  if (arrival->frames.size() != 1) return failure(Code::kIpc, "the first message is no request");
+  const auto& frame = arrival->frames[0];
+  auto asked = read_request(frame);
+  if (!asked) return failure(asked.error());
+  const auto root = frame.fds[0].borrow();
+  if (asked->scope.reports) return report_sizes(channel, root, asked->scope);
+  auto text = survey(root, asked->settings, asked->scope);
+  if (!text) return failure(text.error());
+  return send_file(channel, *text);
 }
 
 }  // namespace
@@ -171,7 +195,8 @@ Result<Frame> survey_request(BorrowedFd root, const ServiceSettings& settings,
   ByteWriter writer;
   writer.put_text(settings.device_type);
   writer.put_text(settings.system_name);
-  writer.put(static_cast<uint8_t>(scope.measures));
+  writer.put(static_cast<uint8_t>(scope.sizing));
+  writer.put(static_cast<uint8_t>(scope.reports));
   writer.put(static_cast<uint8_t>(scope.times.has_value()));
   if (scope.times) writer.put_bytes(encode_times(*scope.times));
   auto list = sealed_memfd("survey", writer.bytes());

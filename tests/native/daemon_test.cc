@@ -98,7 +98,7 @@ TEST_F(Daemon, ends_when_idle_but_not_while_a_client_is_connected) {
     ASSERT_TRUE(client) << client.error().message();
     silent.reset();
     EXPECT_FALSE(supervisor.ends_within(10 * kShort)) << "with a client connected";
-    EXPECT_TRUE((*client)->capabilities(1));
+    EXPECT_TRUE((*client)->capabilities(1, true, {}));
     EXPECT_TRUE((*client)->await().value());
   }
   EXPECT_EQ(supervisor.status(), 0);

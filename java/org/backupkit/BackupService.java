@@ -29,7 +29,7 @@ public final class BackupService implements AutoCloseable {
   private static final String SOCKET_VARIABLE = "BACKUPKIT_SOCKET";
   private static final Path DEFAULT_SOCKET = Path.of("/run/backupkit/service.sock");
   private static final int MAX_TIMEOUT_MILLIS = 14_400_000;
-  private static final byte[] EVERY_BUNDLE = {};
+  static final byte[] EVERY_BUNDLE = {};
   private static final Cleaner CLEANER = Cleaner.create();
 
   static {
@@ -218,25 +218,10 @@ public final class BackupService implements AutoCloseable {
     if (connection.isClosed()) {
       return CompletableFuture.failedFuture(closed());
     }
-    return connection
-        .requestCapabilities(measured, times)
-        .thenCompose(
-            reply ->
-                reply.fds().length == 1
-                    ? CompletableFuture.completedFuture(new FileData(Fd.adopt(reply.fds()[0])))
-                    : refuse(reply));
+    return FileData.of(connection.requestCapabilities(measured, times));
   }
 
   private static BackupException closed() {
     return Session.notPermitted("the connection was closed");
-  }
-
-  private static CompletableFuture<FileData> refuse(Event.Reply reply) {
-    for (int fd : reply.fds()) {
-      Connection.closeQuietly(fd);
-    }
-    return CompletableFuture.failedFuture(
-        new BackupException(
-            ErrorCode.IPC, ErrorCode.IPC.message() + ": capabilities without a descriptor"));
   }
 }

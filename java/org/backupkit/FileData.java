@@ -1,11 +1,32 @@
 package org.backupkit;
 
+import java.util.concurrent.CompletableFuture;
+import org.backupkit.internal.Connection;
+import org.backupkit.internal.Event;
+
 /** A file that the service made for its caller. Thread-safe. */
 public final class FileData implements AutoCloseable {
   private final Fd fd;
 
   FileData(Fd fd) {
     this.fd = fd;
+  }
+
+  /** The file that a reply has. */
+  static CompletableFuture<FileData> of(CompletableFuture<Event.Reply> reply) {
+    return reply.thenCompose(
+        answer -> {
+          int[] fds = answer.fds();
+          if (fds.length == 1) {
+            return CompletableFuture.completedFuture(new FileData(Fd.adopt(fds[0])));
+          }
+          for (int fd : fds) {
+            Connection.closeQuietly(fd);
+          }
+          return CompletableFuture.failedFuture(
+              new BackupException(
+                  ErrorCode.IPC, ErrorCode.IPC.message() + ": a reply without its descriptor"));
+        });
   }
 
   /**

@@ -68,9 +68,17 @@ public interface GeneralCallbacks {
   default void onProcess(String bundleName, String process) {}
 
   /**
-   * How much data the scanned bundles have.
+   * How much data a bundle has, of those that were asked about; each comes as soon as it is known.
    *
-   * @param report JSON
+   * <pre>
+   *   report = { "scanned": [ ?bundle ], "scanning": name of the next bundle, "" after the last }
+   *   bundle = { "bundleName": text, "dataSize": bytes, "incDataSize": bytes,
+   *              "estimate"?: "last known" | "upper bound", "problem"?: text }
+   * </pre>
+   *
+   * <p>A size that is not known is -1; in an estimate incDataSize is.
+   *
+   * @param report JSON, as above
    */
   default void onBackupSizeReport(String report) {}
 }

@@ -130,6 +130,13 @@ final class Session implements Connection.Sink {
     return connection.publish(Arguments.bundleName(meta.bundleName()), Arguments.uri(meta.uri()));
   }
 
+  /** Asks for the capability file without sizes. */
+  CompletableFuture<FileData> capabilities() {
+    CompletableFuture<Event.Reply> asked =
+        reply(() -> connection.requestCapabilities(false, BackupService.EVERY_BUNDLE));
+    return Replies.forCaller(FileData.of(asked), FileData::close);
+  }
+
   /** Asks for a report on the size of bundles. */
   CompletableFuture<Void> dataSize(
       boolean precise, @Nullable List<IncrementalBackupTime> dataList) {

@@ -80,19 +80,32 @@ public final class SessionBackup implements AutoCloseable {
   }
 
   /**
-   * Asks how much data bundles have. The answer comes by {@link
-   * GeneralCallbacks#onBackupSizeReport}; the future completes when it is on its way there. Does
+   * Asks how much data bundles have. The answers come by {@link
+   * GeneralCallbacks#onBackupSizeReport}, bundle by bundle; the future completes when the last one
+   * is on its way there. A second call takes the place of one under way, and release ends it. Does
    * not block.
    *
-   * @param precise whether every file is to be counted
+   * @param precise whether every file is to be counted; else no file is looked at, and the size is
+   *     the one counted last, or at the most what the bundle's whole file system has in use
    * @param dataList the bundles, and since when their changes are to be counted; those that are not
    *     installed are left out
-   * @return completes when the report has come; fails with 401 for a list that is null or has a
-   *     null or an invalid name, with 13900001 after release
+   * @return completes when the reports have come; fails with 401 for a list that is null or has a
+   *     null or an invalid name, with 13500010 when another call has taken its place, with 13900001
+   *     after release
    */
   public CompletableFuture<Void> getBackupDataSize(
       boolean precise, List<IncrementalBackupTime> dataList) {
     return session.dataSize(precise, dataList);
+  }
+
+  /**
+   * Asks what can be backed up here, without sizes: no file is looked at. Does not block.
+   *
+   * @return the capability file, which the caller closes; fails with 13900001 after release, with
+   *     201 or 202 without permission, and otherwise as the service says
+   */
+  public CompletableFuture<FileData> getLocalCapabilities() {
+    return session.capabilities();
   }
 
   /**

@@ -142,6 +142,16 @@ public final class SessionRestore implements AutoCloseable {
   }
 
   /**
+   * Asks what can be backed up here, without sizes: no file is looked at. Does not block.
+   *
+   * @return the capability file, which the caller closes; fails with 13900001 after release, with
+   *     201 or 202 without permission, and otherwise as the service says
+   */
+  public CompletableFuture<FileData> getLocalCapabilities() {
+    return session.capabilities();
+  }
+
+  /**
    * Ends one bundle; its end carries 13500010. Blocks for the service's answer.
    *
    * @param bundleName the bundle

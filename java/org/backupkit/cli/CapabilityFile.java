@@ -27,7 +27,7 @@ record CapabilityFile(JsonNode content) {
     return read(Unmeasured.capabilities(service, EVERY_BUNDLE));
   }
 
-  private static CapabilityFile read(CompletableFuture<FileData> file) throws IOException {
+  static CapabilityFile read(CompletableFuture<FileData> file) throws IOException {
     try (FileData data = Await.value(file)) {
       return new CapabilityFile(MAPPER.readTree(data.fd().readAllBytes()));
     }

@@ -2,6 +2,7 @@ package org.backupkit.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import java.io.IOException;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -29,10 +30,12 @@ import picocli.CommandLine.Parameters;
 final class SizeCommand implements Callable<Integer> {
   @Mixin private Connection connection = new Connection();
 
-  @Option(names = "--precise", description = "Count every file, and do not estimate.")
+  @Option(
+      names = "--precise",
+      description = "Count every file; else the size counted last, or an upper bound, is told.")
   private boolean precise;
 
-  @Option(names = "--json", description = "Print the service's report, on one line.")
+  @Option(names = "--json", description = "Print one JSON object per line.")
   private boolean json;
 
   @Parameters(
@@ -40,44 +43,50 @@ final class SizeCommand implements Callable<Integer> {
       description = "The bundles; all that may be backed up, if none is named.")
   private @Nullable List<String> bundles;
 
-  /** Waits for the report, which is told on the session's thread. */
+  /** Puts the reports together, which are told on the session's thread. */
   private static final class Answer implements GeneralCallbacks {
-    private final CompletableFuture<String> report = new CompletableFuture<>();
+    private final CompletableFuture<ArrayNode> sizes = new CompletableFuture<>();
+    private final ArrayNode scanned = CapabilityFile.MAPPER.createArrayNode();
 
     @Override
     public void onBackupSizeReport(String text) {
-      report.complete(text);
+      try {
+        JsonNode report = CapabilityFile.MAPPER.readTree(text);
+        report.path("scanned").forEach(scanned::add);
+        if (report.path("scanning").asText().isEmpty()) {
+          sizes.complete(scanned);
+        }
+      } catch (JsonProcessingException e) {
+        sizes.completeExceptionally(
+            new BackupException(ErrorCode.IPC, "The service's report is not valid JSON: " + text));
+      }
     }
 
     @Override
     public void onBackupServiceDied() {
-      report.completeExceptionally(
+      sizes.completeExceptionally(
           new BackupException(ErrorCode.IPC, "The backup service died before its report"));
     }
   }
 
   @Override
   public Integer call() throws IOException {
-    try (BackupService service = connection.open()) {
+    Answer answer = new Answer();
+    try (BackupService service = connection.open();
+        SessionBackup session = new SessionBackup(service, answer)) {
       int problems = 0;
       List<String> names = bundles;
       if (names == null) {
-        CapabilityFile capabilities = CapabilityFile.ask(service);
+        CapabilityFile capabilities = CapabilityFile.read(session.getLocalCapabilities());
         problems = capabilities.warn();
         names = capabilities.allowed();
       }
       Set<String> missing = new LinkedHashSet<>(names);
-      JsonNode report = ask(service, names);
-      for (JsonNode bundle : report.path("scanned")) {
+      Await.value(
+          session.getBackupDataSize(precise, names.stream().map(SizeCommand::all).toList()));
+      for (JsonNode bundle : Await.value(answer.sizes)) {
         missing.remove(bundle.path("bundleName").asText());
-        if (!json) {
-          System.out.printf(
-              "%-40s %10s%n",
-              bundle.path("bundleName").asText(), Output.size(bundle.path("dataSize").asLong()));
-        }
-      }
-      if (json) {
-        System.out.println(report);
+        problems += print(bundle);
       }
       missing.forEach(
           name -> System.err.println("backupkit: the device has no bundle \"" + name + "\""));
@@ -88,19 +97,27 @@ final class SizeCommand implements Callable<Integer> {
     }
   }
 
-  private JsonNode ask(BackupService service, List<String> names) throws IOException {
-    Answer answer = new Answer();
-    String report;
-    try (SessionBackup session = new SessionBackup(service, answer)) {
-      List<IncrementalBackupTime> times =
-          names.stream().map(name -> new IncrementalBackupTime(name, 0)).toList();
-      Await.value(session.getBackupDataSize(precise, times));
-      report = Await.value(answer.report);
+  private static IncrementalBackupTime all(String bundle) {
+    return new IncrementalBackupTime(bundle, 0);
+  }
+
+  /** Gives the number of problems. */
+  private int print(JsonNode bundle) {
+    String name = bundle.path("bundleName").asText();
+    String problem = bundle.path("problem").asText();
+    if (json) {
+      System.out.println(bundle);
+    } else if (bundle.path("dataSize").asLong() >= 0) {
+      String estimate = bundle.path("estimate").asText();
+      System.out.printf(
+          "%-40s %10s%s%n",
+          name,
+          Output.size(bundle.path("dataSize").asLong()),
+          estimate.isEmpty() ? "" : "  (" + estimate + ")");
     }
-    try {
-      return CapabilityFile.MAPPER.readTree(report);
-    } catch (JsonProcessingException e) {
-      throw new IOException("The service's report is not valid JSON: " + report, e);
+    if (!problem.isEmpty()) {
+      System.err.println("backupkit: warning: \"" + name + "\": " + problem);
     }
+    return problem.isEmpty() ? 0 : 1;
   }
 }

@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -185,24 +186,109 @@ class CapabilitiesTest {
   }
 
   @Test
-  void theSizeReportCountsWhatTheListNames() throws Exception {
-    CompletableFuture<String> report = new CompletableFuture<>();
-    GeneralCallbacks callbacks =
-        new GeneralCallbacks() {
-          @Override
-          public void onBackupSizeReport(String json) {
-            report.complete(json);
-          }
-        };
-    try (SessionBackup session = new SessionBackup(service, callbacks)) {
-      List<IncrementalBackupTime> times = List.of(new IncrementalBackupTime(NOTES, 0));
-      session.getBackupDataSize(true, times).get(30, TimeUnit.SECONDS);
-      JsonNode scanned =
-          new ObjectMapper().readTree(report.get(30, TimeUnit.SECONDS)).get("scanned");
-      assertEquals(1, scanned.size());
-      assertEquals(1000, scanned.get(0).get("dataSize").longValue());
+  void aSession_listsTheBundlesWithoutLookingAtTheirFiles() throws Exception {
+    Device.empty(device.root().resolve("data"));
+    try (SessionBackup session = new SessionBackup(service, new Journal())) {
+      JsonNode file = read(session.getLocalCapabilities());
+      assertEquals(2, file.get("bundleInfos").size());
+      assertEquals(NOTES, file.get("bundleInfos").get(0).get("name").textValue());
+      assertFalse(file.get("bundleInfos").get(0).has("spaceOccupied"));
+      assertFalse(file.has("problems"), "no sandbox was looked for");
+    }
+    try (SessionRestore session = new SessionRestore(service, new Journal())) {
+      assertEquals(2, read(session.getLocalCapabilities()).get("bundleInfos").size());
+      session.release().get();
+      assertSame(ErrorCode.NOT_PERMITTED, failureOf(session.getLocalCapabilities()).error());
+    }
+    try (IncrementalBackupSession session = new IncrementalBackupSession(service, new Journal())) {
+      assertEquals(2, read(session.getLocalCapabilities()).get("bundleInfos").size());
+    }
+  }
+
+  @Test
+  void theSizeReports_comeBundleByBundle() throws Exception {
+    List<JsonNode> reports = sizes(true, NOTES, "com.example.unknown", PHOTOS, NOTES);
+    assertEquals(2, reports.size(), reports.toString());
+    assertEquals(
+        "[{\"bundleName\":\"com.example.notes\",\"dataSize\":1000,\"incDataSize\":1000}]",
+        reports.get(0).get("scanned").toString());
+    assertEquals(PHOTOS, reports.get(0).get("scanning").textValue());
+    assertEquals(5, reports.get(1).get("scanned").get(0).get("dataSize").longValue());
+    assertEquals("", reports.get(1).get("scanning").textValue());
+    assertEquals(
+        "[{\"scanned\":[],\"scanning\":\"\"}]", sizes(true, "com.example.unknown").toString());
+    assertEquals("[{\"scanned\":[],\"scanning\":\"\"}]", sizes(true).toString());
+  }
+
+  @Test
+  void aQuickSize_isAnUpperBoundOrTheLastOneCounted() throws Exception {
+    JsonNode bound = sizes(false, NOTES).get(0).get("scanned").get(0);
+    assertEquals("upper bound", bound.get("estimate").textValue());
+    assertTrue(bound.get("dataSize").longValue() >= 1000, bound.toString());
+    assertEquals(-1, bound.get("incDataSize").longValue());
+    sizes(true, NOTES);
+    Files.write(device.sandbox(NOTES).resolve("more"), Device.bytes(1000));
+    JsonNode known = sizes(false, NOTES).get(0).get("scanned").get(0);
+    assertEquals("last known", known.get("estimate").textValue());
+    assertEquals(1000, known.get("dataSize").longValue());
+    // What is torn there counts for nothing.
+    Files.writeString(device.root().resolve("var/lib/backupkit/sizes").resolve(NOTES), "10");
+    known = sizes(false, NOTES).get(0).get("scanned").get(0);
+    assertEquals("upper bound", known.get("estimate").textValue());
+  }
+
+  @Test
+  void aSizeThatCannotBeFound_isMinusOneAndSaysWhy() throws Exception {
+    Device.empty(device.root().resolve("data"));
+    for (boolean precise : new boolean[] {true, false}) {
+      JsonNode gone = sizes(precise, NOTES).get(0).get("scanned").get(0);
+      assertEquals(-1, gone.get("dataSize").longValue());
+      assertTrue(gone.get("problem").textValue().contains("ENOENT"), gone.toString());
+    }
+  }
+
+  @Test
+  void aListThatIsNone_isA401() throws Exception {
+    try (SessionBackup session = new SessionBackup(service, new Journal())) {
       assertSame(ErrorCode.PARAMETER, failureOf(session.getBackupDataSize(true, null)).error());
     }
+  }
+
+  /** The first one would take as long as the pipe has no writer. */
+  @Test
+  void aNewRequest_takesThePlaceOfOneUnderWay_andReleaseEndsIt() throws Exception {
+    Path bundle = device.bundleFile("com.example.slow");
+    Tool.succeed("mkfifo", bundle.toString());
+    List<IncrementalBackupTime> slow = List.of(new IncrementalBackupTime("com.example.slow", 0));
+    Journal journal = new Journal();
+    try (SessionBackup session = new SessionBackup(service, journal)) {
+      CompletableFuture<Void> first = session.getBackupDataSize(true, slow);
+      CompletableFuture<Void> second =
+          session.getBackupDataSize(true, List.of(new IncrementalBackupTime(NOTES, 0)));
+      assertSame(ErrorCode.CANCELLED, failureOf(first).error());
+      second.get(30, TimeUnit.SECONDS);
+      assertTrue(journal.await(Journal.Kind.SIZE, "").text().contains(NOTES));
+      CompletableFuture<Void> third = session.getBackupDataSize(true, slow);
+      session.release().get(30, TimeUnit.SECONDS);
+      assertSame(ErrorCode.CANCELLED, failureOf(third).error());
+      assertEquals(1, journal.of(Journal.Kind.SIZE, "").size());
+    }
+  }
+
+  private List<JsonNode> sizes(boolean precise, String... bundles) throws Exception {
+    Journal journal = new Journal();
+    List<JsonNode> reports = new ArrayList<>();
+    try (SessionBackup session = new SessionBackup(service, journal)) {
+      List<IncrementalBackupTime> times =
+          Stream.of(bundles).map(bundle -> new IncrementalBackupTime(bundle, 0)).toList();
+      session.getBackupDataSize(precise, times).get(30, TimeUnit.SECONDS);
+      do {
+        Journal.Note note = journal.await(Journal.Kind.SIZE, "", reports.size() + 1);
+        reports.add(new ObjectMapper().readTree(note.text()));
+      } while (!reports.get(reports.size() - 1).get("scanning").textValue().isEmpty());
+      assertEquals(reports.size(), journal.of(Journal.Kind.SIZE, "").size());
+    }
+    return reports;
   }
 
   private static JsonNode read(Future<FileData> future) throws Exception {

@@ -113,6 +113,7 @@ final class EverySignature {
       CompletableFuture<Void> appended = session.appendBundles(names);
       appended = session.appendBundles(names, names);
       CompletableFuture<Void> sized = session.getBackupDataSize(true, times);
+      CompletableFuture<FileData> here = session.getLocalCapabilities();
       int cancelled = session.cancel("a");
       CompletableFuture<Boolean> cleaned = session.cleanBundleTempDir("a");
       CompletableFuture<String> compatible = session.getCompatibilityInfo("a", "");
@@ -134,6 +135,7 @@ final class EverySignature {
       done = session.getFileHandle(meta);
       session.publishFile(meta, callback);
       done = session.publishFile(meta);
+      CompletableFuture<FileData> here = session.getLocalCapabilities();
       int cancelled = session.cancel("a");
       CompletableFuture<Boolean> cleaned = session.cleanBundleTempDir("a");
       CompletableFuture<String> compatible = session.getCompatibilityInfo("a", "");
@@ -162,6 +164,7 @@ final class EverySignature {
       done = session.getBackupDataSize(false, List.of(last));
       String lastName = last.bundleName();
       long lastTime = last.lastIncrementalTime();
+      CompletableFuture<FileData> here = session.getLocalCapabilities();
       int cancelled = session.cancel("a");
       CompletableFuture<Boolean> cleaned = session.cleanBundleTempDir("a");
       CompletableFuture<String> compatible = session.getCompatibilityInfo("a", "");

@@ -94,10 +94,18 @@ class ServiceCommandsTest {
   }
 
   @Test
-  void size_asJson_isTheServicesReport() throws IOException {
-    CommandRun run = CommandRun.of("size", "--root", root, "--json", BUNDLE);
+  void size_isAnUpperBoundUntilTheFilesWereCounted() throws IOException {
+    assertTrue(CommandRun.of("size", "--root", root).output().contains("(upper bound)"));
+    assertFalse(CommandRun.of("size", "--root", root, "--precise").output().contains("("));
+    String last = CommandRun.of("size", "--root", root).output();
+    assertTrue(last.contains("12.3 kB  (last known)"), last);
+  }
+
+  @Test
+  void size_asJson_isWhatTheServiceReports() throws IOException {
+    CommandRun run = CommandRun.of("size", "--root", root, "--precise", "--json", BUNDLE);
     assertEquals(0, run.code(), run.errors());
-    JsonNode bundle = CapabilityFile.MAPPER.readTree(run.output()).path("scanned").path(0);
+    JsonNode bundle = CapabilityFile.MAPPER.readTree(run.output());
     assertEquals(BUNDLE, bundle.path("bundleName").asText());
     assertEquals(12_345, bundle.path("dataSize").asLong());
   }
