@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * The rate as a listener sees it. A file that comes late breaks no claim made here; how exact the
- * rate is, {@link org.backupkit.bench.SendRateBench} measures.
+ * rate is, {@link org.backupkit.bench.Bench} measures.
  */
 @Timeout(120)
 class SendRateTest {

@@ -45,6 +45,9 @@ public final class Bench implements Callable<Integer> {
   @Option(names = "--files", description = "How many the small files are (${DEFAULT-VALUE}).")
   private int files = 100_000;
 
+  @Option(names = "--million", description = "Measure growth up to ten times as many files, too.")
+  private boolean isMillion;
+
   @Option(
       names = {"-h", "--help"},
       usageHelp = true,
@@ -138,7 +141,7 @@ public final class Bench implements Callable<Integer> {
   private List<Figures> measure(BenchCase what, Path directory) throws Exception {
     try {
       List<Figures> figures = what.rows().stream().map(row -> Figures.of(what, row)).toList();
-      Measurement measurement = what.prepare(directory, files);
+      Measurement measurement = what.prepare(directory, new Scale(files, isMillion));
       for (int round = 0; round < pairs; round++) {
         Iterator<Measurement.Sample> samples = measurement.round(directory).iterator();
         figures.forEach(figure -> figure.add(samples.next()));

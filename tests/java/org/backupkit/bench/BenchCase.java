@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
+import org.backupkit.store.BackupOptions;
 
 /** What can be measured, what it is compared with, and what is to be reached. */
 enum BenchCase {
@@ -24,6 +25,16 @@ enum BenchCase {
       "a backup of one file of 1 GiB",
       backup(Shape.BIG, Program.CP),
       Row.beside("cp, sync -f").ratio(1.25)),
+  NOHASH_BIG(
+      "the same without its hash",
+      (directory, scale) ->
+          BackupDuel.of(
+              directory,
+              Shape.BIG,
+              scale,
+              BackupOptions.defaults().withIntegrity(false),
+              Program.CP),
+      Row.beside("cp, sync -f").ratio(1.05)),
   BACKUP_MIXED(
       "a backup of a fifth as many files of 200 bytes to 50 MB",
       backup(
@@ -59,13 +70,47 @@ enum BenchCase {
   RESTORE_WIDE("its restore", restore(Shape.WIDE, Program.TAR), Row.beside("tar xf, sync -f")),
   START(
       "the command up to a service's answer",
-      (directory, files) -> StartDuel.of(directory),
-      Row.beside("a bare JVM").most(0.35));
+      (directory, scale) -> StartDuel.of(directory),
+      Row.beside("a bare JVM").most(0.35)),
+  PACK_SMALL("the packing of small files alone", PackingDuel::of, Row.beside("tar cf").ratio(0.40)),
+  WAITS(
+      "the waits for a private service and a bundle of ten small files",
+      ServiceGauges::waits,
+      Row.of("service ready", "ms").most(15),
+      Row.of("append to onBundleBegin", "ms").most(15),
+      Row.of("append to the first file", "ms").most(30)),
+  MEMORY(
+      "the most memory that the processes have had in a backup of small files",
+      ServiceGauges::memory,
+      Row.of("backupd, idle", "MiB").most(4),
+      Row.of("backupd, under load", "MiB").most(8),
+      Row.of("extension", "MiB").most(24)),
+  DESCRIPTORS(
+      "the descriptors that come to a listener",
+      ServiceGauges::descriptors,
+      Row.of("extension to Java listener", "/s").least(100_000)),
+  SEND_RATE("how exact the limit of files per second is", SendRateGauge::of, SendRateGauge.rows()),
+  PARALLEL("three bundles at once", ParallelDuel::of, Row.beside("one after another").ratio(0.6)),
+  GROWTH(
+      "the cost of an entry in a tree ten times as large, with --million a hundred times",
+      GrowthGauge::of,
+      grown("full backup", "ten times"),
+      more("full backup", "ten times"),
+      grown("no change", "ten times"),
+      more("no change", "ten times"),
+      grown("full backup", "100 times").unless("only with --million"),
+      more("full backup", "100 times").unless("only with --million"),
+      grown("no change", "100 times").unless("only with --million"),
+      more("no change", "100 times").unless("only with --million")),
+  CROSSOVER(
+      "backups of 64 files of one size each, passed, beside the same packed",
+      CrossoverDuel::of,
+      CrossoverDuel.rows());
 
   /** Makes what the rounds of a case need, in a directory that is empty. */
   @FunctionalInterface
   interface Preparation {
-    Measurement prepare(Path directory, int files) throws Exception;
+    Measurement prepare(Path directory, Scale scale) throws Exception;
   }
 
   private final String description;
@@ -78,12 +123,21 @@ enum BenchCase {
     this.rows = List.of(rows);
   }
 
+  private static Row grown(String backup, String much) {
+    return Row.beside("an entry, " + backup + ", " + much + " as many").in("us").ratio(1.1);
+  }
+
+  private static Row more(String backup, String much) {
+    return Row.of("more memory, " + backup + ", " + much + " as many", "MiB").most(4);
+  }
+
   private static Preparation backup(Shape shape, Program... programs) {
-    return (directory, files) -> BackupDuel.of(directory, shape, files, programs);
+    return (directory, scale) ->
+        BackupDuel.of(directory, shape, scale, BackupOptions.defaults(), programs);
   }
 
   private static Preparation restore(Shape shape, Program... programs) {
-    return (directory, files) -> RestoreDuel.of(directory, shape, files, programs);
+    return (directory, scale) -> RestoreDuel.of(directory, shape, scale, programs);
   }
 
   static Stream<BenchCase> all() {
@@ -99,8 +153,8 @@ enum BenchCase {
   }
 
   /** Makes what all rounds need, in a directory that is empty. */
-  Measurement prepare(Path directory, int files) throws Exception {
-    return preparation.prepare(directory, files);
+  Measurement prepare(Path directory, Scale scale) throws Exception {
+    return preparation.prepare(directory, scale);
   }
 
   /** Whether it is meant by a name on the command line: its own, or the last word of it. */

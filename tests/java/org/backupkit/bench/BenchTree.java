@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
+import org.backupkit.store.BackupOptions;
 import org.backupkit.store.BackupReport;
 import org.backupkit.store.BundleResult;
 import org.backupkit.store.Progress;
@@ -16,21 +17,26 @@ import org.backupkit.store.SnapshotStore;
 
 /** The data of an app that is the same in each run, and its way into a store and back. */
 final class BenchTree {
-  private static final String BUNDLE = "com.example.bench";
+  static final String BUNDLE = "com.example.bench";
 
-  private final Path root;
+  private final Device device;
   private final Path sandbox;
 
   /** Makes a device with an app that has no data. */
   BenchTree(Path root) throws IOException {
-    this.root = root;
-    sandbox = new Device(root).addBundle(BUNDLE);
+    device = new Device(root);
+    sandbox = device.addBundle(BUNDLE);
   }
 
   /** The same with data. */
   BenchTree(Path root, Shape shape, int files) throws IOException {
     this(root);
     shape.fill(sandbox, files);
+  }
+
+  /** Where the app is. */
+  Device device() {
+    return device;
   }
 
   /** The app's directory. */
@@ -63,16 +69,21 @@ final class BenchTree {
 
   /** Backs the app up, with the start and the end of the service. */
   BundleResult backUp(Path store) throws IOException {
-    try (BackupService service = BackupService.embedded(root)) {
+    return backUp(store, BackupOptions.defaults());
+  }
+
+  /** The same with other options. */
+  BundleResult backUp(Path store, BackupOptions options) throws IOException {
+    try (BackupService service = BackupService.embedded(device.root())) {
       BackupReport report =
-          SnapshotStore.open(store).backup(service, List.of(BUNDLE), Progress.NONE);
+          SnapshotStore.open(store).backup(service, List.of(BUNDLE), options, Progress.NONE);
       return only(report.succeeded(), report.bundles());
     }
   }
 
   /** Restores the app, with the start and the end of the service. */
   void restore(Path store) throws IOException {
-    try (BackupService service = BackupService.embedded(root)) {
+    try (BackupService service = BackupService.embedded(device.root())) {
       RestoreReport report =
           SnapshotStore.open(store).restore(service, List.of(BUNDLE), Progress.NONE);
       only(report.succeeded(), report.bundles());

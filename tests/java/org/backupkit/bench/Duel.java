@@ -43,14 +43,20 @@ interface Duel extends Measurement {
     return samples;
   }
 
-  private static double seconds(Path directory, Way way) throws Exception {
+  /** Measures a way once, with nothing left to be written before. */
+  static double seconds(Path directory, Way way) throws Exception {
     Path fresh = Files.createTempDirectory(directory, "run-");
     way.prepare(fresh);
-    Tool.succeed("sync", "-f", directory.toString()); // what was made and removed until now
+    sync(directory); // what was made and removed until now
     long start = System.nanoTime();
     way.go(fresh);
     long end = System.nanoTime();
     Bench.empty(fresh);
     return (end - start) / 1e9;
+  }
+
+  /** Waits until all is written to the disk. */
+  static void sync(Path directory) throws Exception {
+    Tool.succeed("sync", "-f", directory.toString());
   }
 }

@@ -2,6 +2,9 @@ package org.backupkit.bench;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -11,6 +14,7 @@ import org.backupkit.bench.Measurement.Sample;
 /** What the rounds of one case came to in one of its rows, ours and the peer's. */
 record Figures(BenchCase what, Row row, List<Double> ours, List<Double> peers) {
   private static final String LINE = "%-16s %-28s %-28s %5s  %-14s %s";
+  private static final int DIGITS = 3;
   static final String HEADER =
       String.format(LINE, "case", "ours (min to max)", "peer (min to max)", "ratio", "target", "");
 
@@ -41,9 +45,13 @@ record Figures(BenchCase what, Row row, List<Double> ours, List<Double> peers) {
         : (sorted.get(half - 1) + sorted.get(half)) / 2;
   }
 
-  /** With as many digits as tell something. */
+  /** With as many digits as tell something, and no more than that. */
   static String number(double value) {
-    return String.format(Locale.ROOT, value < 10 ? "%.3f" : value < 1000 ? "%.1f" : "%.0f", value);
+    BigDecimal rounded = new BigDecimal(value).round(new MathContext(DIGITS));
+    return rounded
+        .setScale(Math.min(DIGITS, rounded.scale()), RoundingMode.HALF_UP)
+        .stripTrailingZeros()
+        .toPlainString();
   }
 
   /** Our median by the peer's. */

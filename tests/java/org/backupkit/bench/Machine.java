@@ -40,6 +40,12 @@ final class Machine {
     }
   }
 
+  /** The most memory that a process has had. */
+  static double peakMib(long pid) throws IOException {
+    String kib = value(pid + "/status", "VmHWM").replaceAll("\\D", "");
+    return Long.parseLong(kib) / 1024.0;
+  }
+
   private static String commit() throws IOException, InterruptedException {
     Tool.Outcome head = Tool.run(List.of("git", "rev-parse", "--short", "HEAD"));
     Tool.Outcome changes = Tool.run(List.of("git", "status", "--porcelain"));

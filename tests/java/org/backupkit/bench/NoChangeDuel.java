@@ -22,8 +22,8 @@ final class NoChangeDuel implements Duel {
   private final Path copy;
   private @Nullable Path second;
 
-  NoChangeDuel(Path directory, int files) throws Exception {
-    tree = new BenchTree(directory.resolve("device"), Shape.SMALL, files);
+  NoChangeDuel(Path directory, Scale scale) throws Exception {
+    tree = new BenchTree(directory.resolve("device"), Shape.SMALL, scale.files());
     store = directory.resolve("store");
     copy = directory.resolve("copy");
     tree.copyWithoutContent(copy); // rsync looks at names, sizes, modes and times alone

@@ -52,7 +52,7 @@ enum Program {
     @Override
     public void go(Path fresh) throws Exception {
       run(work, fresh);
-      Tool.succeed("sync", "-f", fresh.toString());
+      Duel.sync(fresh);
     }
 
     @Override
