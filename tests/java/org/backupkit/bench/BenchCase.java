@@ -89,6 +89,15 @@ enum BenchCase {
       "the descriptors that come to a listener",
       ServiceGauges::descriptors,
       Row.of("extension to Java listener", "/s").least(100_000)),
+  BRIDGE(
+      "a call into native code",
+      (directory, scale) -> round -> CallGauge.bridge(scale),
+      Row.beside("an empty native").in("ns"),
+      Row.of("longer than an empty native", "ns").most(50)),
+  EVENT(
+      "a file's way from the socket to its descriptor in Java, and that one's end",
+      (directory, scale) -> round -> CallGauge.event(scale),
+      Row.of("a file", "us").most(2)),
   SEND_RATE("how exact the limit of files per second is", SendRateGauge::of, SendRateGauge.rows()),
   PARALLEL("three bundles at once", ParallelDuel::of, Row.beside("one after another").ratio(0.6)),
   GROWTH(
