@@ -21,9 +21,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr auto kProgressEvery = std::chrono::seconds(5);
-constexpr auto kProgressTime = std::chrono::seconds(1);
-constexpr auto kFirstProgressTime = std::chrono::seconds(15);
 constexpr int kMaxMisses = 3;
 constexpr auto kNever = std::chrono::steady_clock::time_point::max();
 
@@ -33,8 +30,8 @@ std::unexpected<Error> threw(std::string_view what) {
 
 }  // namespace
 
-Result<Hook> Hook::greet(UniqueFd channel, Link& link) {
-  Hook hook(std::move(channel), link);
+Result<Hook> Hook::greet(UniqueFd channel, Link& link, const ProgressPace& pace) {
+  Hook hook(std::move(channel), link, pace);
   if (!hook.channel_.is_open()) return hook;
   if (auto told = link.app_progress("app start", ""); !told) return failure(told.error());
   auto first = hook.line(kNever);
@@ -91,7 +88,7 @@ Result<std::string> Hook::call(std::string_view name, const ordered_json& argume
   if (!id) return failure(id.error());
   Polling polling;
   polling.active = knows("onProcess");
-  polling.next = Clock::now() + kProgressEvery;
+  polling.next = Clock::now() + pace_.every;
   for (;;) {
     auto received = line(polling.active ? polling.next : kNever);
     if (!received) return failure(received.error());
@@ -125,10 +122,10 @@ Result<void> Hook::poll_progress(Polling& polling) {
       return failure(Code::kTimedOut,
                      "the app's hook program did not answer onProcess three times");
     }
-    polling.next = now + kProgressEvery - kProgressTime;
+    polling.next = now + pace_.every - pace_.time;
     return {};
   }
-  polling.next = now + (polling.first ? kFirstProgressTime : kProgressTime);
+  polling.next = now + (polling.first ? pace_.first_time : pace_.time);
   auto id = ask("onProcess", ordered_json::object());
   if (!id) return failure(id.error());
   polling.id = *id;
@@ -142,7 +139,7 @@ Result<void> Hook::take_progress(Polling& polling, const Result<std::string>& an
   polling.first = false;
   polling.misses = 0;
   polling.active = !text.empty();
-  polling.next = Clock::now() + kProgressEvery;
+  polling.next = Clock::now() + pace_.every;
   return text.empty() ? Result<void>{} : link_->app_progress("app", text);
 }
 

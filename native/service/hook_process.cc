@@ -133,7 +133,9 @@ void HookProcess::finish(const std::string& last_request) {
     const std::string line = "\n" + last_request + "\n";
     (void)::send(channel_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   }
-  (void)::shutdown(channel_.get(), SHUT_WR);  // fails where it has gone already
+  // Without a last request it has nothing to say any more: one that is in the middle of an answer
+  // for which nobody waits ends by that. This fails where it has gone already.
+  (void)::shutdown(channel_.get(), last_request.empty() ? SHUT_RDWR : SHUT_WR);
   loop_.cancel(patience_);
   patience_ = loop_.call_at(Loop::Clock::now() + kPatience, [this] { kill(); });
 }

@@ -36,8 +36,8 @@ class HookProcess {
   // A duplicate of our end of its channel, for the extension.
   [[nodiscard]] Result<UniqueFd> channel() const;
 
-  // Nobody else speaks to it any more. Sends `last_request`, if it is not empty, ends its input,
-  // and kills it, with what it has started, if it has not ended after five seconds.
+  // Nobody else speaks to it, or listens, any more. Sends `last_request`, if it is not empty, ends
+  // its input, and kills it, with what it has started, if it has not ended after five seconds.
   void finish(const std::string& last_request);
 
   void kill() { kill_group(child_); }

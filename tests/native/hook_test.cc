@@ -1,0 +1,145 @@
+// What is said to an app's program that is at work, with short times.
+#include "native/extension/hook.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "native/io/unix_socket.h"
+#include "tests/native/census.h"
+
+namespace backupkit {
+namespace {
+
+using nlohmann::json;
+
+// The app's side of the channel.
+class App {
+ public:
+  explicit App(UniqueFd channel) : channel_(std::move(channel)) {}
+
+  // False where nobody listens any more.
+  bool say(const std::string& text) {
+    for (size_t at = 0; at < text.size();) {
+      const auto sent = ::send(channel_.get(), text.data() + at, text.size() - at, MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      at += static_cast<size_t>(sent);
+    }
+    return true;
+  }
+  bool answer(const json& id, const std::string& result) {
+    return say(json{{"id", id}, {"result", result}}.dump() + "\n");
+  }
+
+  // The next request; null at the end.
+  json hear() {
+    for (;;) {
+      const auto end = received_.find('\n');
+      if (end != std::string::npos) {
+        auto request = json::parse(received_.substr(0, end));
+        received_.erase(0, end + 1);
+        return request;
+      }
+      std::array<char, 4096> bytes{};
+      const auto got = ::recv(channel_.get(), bytes.data(), bytes.size(), 0);
+      if (got <= 0) return {};
+      received_.append(bytes.data(), static_cast<size_t>(got));
+    }
+  }
+
+ private:
+  UniqueFd channel_;
+  std::string received_;
+};
+
+class HookTest : public Census {
+ protected:
+  // What comes of onBackup when the app does `deed` with its id.
+  static Result<std::string> back_up(const std::function<void(App&, const json& id)>& deed,
+                                     const ProgressPace& pace) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    std::thread thread([&deed, end = ends[1]] {
+      App app{UniqueFd(end)};
+      EXPECT_TRUE(app.say("{\"hook\":1,\"calls\":[\"onBackup\",\"onProcess\"]}\n"));
+      const auto request = app.hear();
+      EXPECT_EQ(request.value("call", ""), "onBackup");
+      deed(app, request.value("id", json()));
+    });
+    Result<std::string> result;
+    {
+      auto pair = seqpacket_pair().value();
+      Link link(std::move(pair.first));
+      auto hook = Hook::greet(UniqueFd(ends[0]), link, pace);
+      EXPECT_TRUE(hook);
+      result = hook->on_backup(Settings());
+    }
+    thread.join();
+    return result;
+  }
+
+  static constexpr ProgressPace kShort = {.every = std::chrono::milliseconds(1),
+                                          .time = std::chrono::milliseconds(1),
+                                          .first_time = std::chrono::milliseconds(2)};
+  // An answer comes in time, however busy the machine is.
+  static constexpr ProgressPace kPatient = {.every = std::chrono::milliseconds(1),
+                                            .time = std::chrono::hours(1),
+                                            .first_time = std::chrono::hours(1)};
+};
+
+TEST_F(HookTest, progress_that_is_missed_three_times_times_out) {
+  int asked = 0;
+  const auto hangs = [&](App& app, const json&) {
+    while (!app.hear().is_null()) ++asked;
+  };
+  const auto result = back_up(hangs, kShort);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Code::kTimedOut);
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(HookTest, progress_is_asked_for_as_long_as_it_is_told) {
+  constexpr int kTimes = 20;
+  const auto works = [](App& app, const json& id) {
+    for (int i = 0; i < kTimes; ++i) {
+      const auto request = app.hear();
+      EXPECT_EQ(request.value("call", ""), "onProcess");
+      EXPECT_TRUE(app.answer(request.value("id", json()), std::to_string(i)));
+    }
+    const auto last = app.hear();
+    EXPECT_TRUE(app.answer(last.value("id", json()), ""));  // ends the asking
+    EXPECT_TRUE(app.answer(id, "done"));
+    EXPECT_TRUE(app.hear().is_null());
+  };
+  const auto result = back_up(works, kPatient);
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_EQ(*result, "done");
+}
+
+TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
+  const std::array<std::pair<std::string, std::string>, 4> answers = {{
+      {"garbage\n", "not a JSON object"},
+      {"{\"id\":2,\"error\":\"lost my way\"}\n", "lost my way"},
+      {"{\"id\":2,\"result\":\"" + std::string(1U << 20, 'x') + "\"}\n", "too long"},
+      {"", "ended without an answer"},
+  }};
+  for (const auto& [answer, why] : answers) {
+    const auto fails = [&said = answer](App& app, const json&) {
+      EXPECT_EQ(app.hear().value("id", 0), 2);
+      (void)app.say(said);  // it may be cut off
+    };
+    const auto result = back_up(fails, kPatient);
+    ASSERT_FALSE(result) << why;
+    EXPECT_EQ(result.error().code, Code::kExtensionThrew) << why;
+    EXPECT_NE(result.error().message().find(why), std::string::npos) << result.error().message();
+  }
+}
+
+}  // namespace
+}  // namespace backupkit
