@@ -88,7 +88,22 @@ enum BenchCase {
   DESCRIPTORS(
       "the descriptors that come to a listener",
       ServiceGauges::descriptors,
-      Row.of("extension to Java listener", "/s").least(100_000)),
+      Row.beside("a socket alone, one by one").in("/s").least(100_000),
+      Row.beside("a socket alone, 16 in a message").in("/s")),
+  COPY(
+      "the ways to copy a file of 1 GB, without the disk",
+      NativeGauge::copying,
+      Row.of("reflink", "GB/s"),
+      Row.of("copy_file_range", "GB/s"),
+      Row.of("sendfile", "GB/s"),
+      Row.of("splice", "GB/s"),
+      Row.of("read and write", "GB/s")),
+  HASH(
+      "the hash of a file's content",
+      NativeGauge::hashing,
+      Row.of("in the processor's cache", "GB/s"),
+      Row.of("a file of 1 GB, with its reading", "GB/s")),
+  WALK_SMALL("the walk of a backup alone", NativeGauge::walking, Row.beside("a bare walk")),
   BRIDGE(
       "a call into native code",
       (directory, scale) -> round -> CallGauge.bridge(scale),

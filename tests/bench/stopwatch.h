@@ -1,0 +1,19 @@
+// The clock of the bench's programs.
+#pragma once
+
+#include <chrono>
+
+namespace backupkit {
+
+// Seconds since it was made.
+class Stopwatch {
+ public:
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace backupkit
