@@ -74,8 +74,10 @@ class Client {
                                     std::span<const BorrowedFd> manifests);
   [[nodiscard]] Result<void> file_handle(uint32_t request, const std::string& bundle,
                                          const std::string& uri);
+  // `content`: a file that is read where it is, from offset 0; not open: what was asked for. It is
+  // not kept.
   [[nodiscard]] Result<void> publish(uint32_t request, const std::string& bundle,
-                                     const std::string& uri);
+                                     const std::string& uri, BorrowedFd content);
   [[nodiscard]] Result<void> update_timer(uint32_t request, const std::string& bundle,
                                           int32_t milliseconds);
   [[nodiscard]] Result<void> update_rate(uint32_t request, const std::string& bundle,

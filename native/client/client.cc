@@ -1,5 +1,6 @@
 #include "backupkit/client.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -240,9 +241,16 @@ Result<void> Client::file_handle(uint32_t request, const std::string& bundle,
                     request_frame(FrameType::kFileHandle, request).text(bundle).text(uri).build());
 }
 
-Result<void> Client::publish(uint32_t request, const std::string& bundle, const std::string& uri) {
-  return send_frame(sending_, socket_.borrow(),
-                    request_frame(FrameType::kPublish, request).text(bundle).text(uri).build());
+Result<void> Client::publish(uint32_t request, const std::string& bundle, const std::string& uri,
+                             BorrowedFd content) {
+  auto builder = request_frame(FrameType::kPublish, request);
+  builder.text(bundle).text(uri);
+  if (content.is_open()) {
+    UniqueFd copy(::fcntl(content.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.is_open()) return errno_failure("the file to publish");
+    builder.fd(std::move(copy));
+  }
+  return send_frame(sending_, socket_.borrow(), builder.build());
 }
 
 Result<void> Client::update_timer(uint32_t request, const std::string& bundle,

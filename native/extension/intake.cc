@@ -46,7 +46,7 @@ Result<void> Intake::receive_all() {
   for (;;) {
     auto next = link_.next(kGrowthEvery);
     if (!next) return failure(next.error());
-    const auto& frame = *next;
+    auto& frame = *next;
     if (!frame) {
       if (auto noticed = notice_growth(); !noticed) return noticed;
       continue;
@@ -57,7 +57,7 @@ Result<void> Intake::receive_all() {
       if (auto given = give_handle(uri); !given) return given;
     } else if (frame->type == FrameType::kPublishFile) {
       const auto request = reader.get<uint32_t>();
-      auto complete = publish(request, reader.get_text(kMaxNameText));
+      auto complete = publish(request, reader.get_text(kMaxNameText), *frame);
       if (!complete) return failure(complete.error());
       if (*complete) return {};
     }
@@ -68,6 +68,7 @@ Result<void> Intake::receive_all() {
 Result<void> Intake::notice_growth() {
   uint64_t bytes = 0;
   for (const auto& [uri, file] : files_) {
+    if (file.is_foreign) continue;
     struct stat state{};
     if (::fstat(file.content.get(), &state) != 0) return errno_failure("'" + uri + "'");
     bytes += static_cast<uint64_t>(state.st_size);
@@ -93,7 +94,7 @@ Result<void> Intake::make_handle(const std::string& uri) {
   if (!manifest.is_open()) return errno_failure("a manifest for '" + uri + "'");
   auto manifest_kept = reopen_readonly(manifest.borrow());
   if (!manifest_kept) return failure(manifest_kept.error());
-  files_[uri] = {std::move(*kept), std::move(*manifest_kept)};
+  files_[uri] = {std::move(*kept), std::move(*manifest_kept), false};
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(*file));
   fds.push_back(std::move(manifest));
@@ -138,7 +139,8 @@ Result<void> Intake::drop_strangers() {
   auto names = read_names(received_, buffer);
   if (!names) return failure(names.error());
   for (const auto& name : *names) {
-    if (files_.contains(name.text)) continue;
+    const auto known = files_.find(name.text);
+    if (known != files_.end() && !known->second.is_foreign) continue;
     if (auto removed = remove_tree(received_, name.text); !removed) return removed;
   }
   return {};
@@ -155,7 +157,9 @@ Result<std::string> Intake::identity(std::string_view settings) {
   hasher.update({reinterpret_cast<const uint8_t*>(settings.data()), settings.size()});
   const auto add = [&](const std::string& name, BorrowedFd file) -> Result<void> {
     struct stat state{};
-    if (::fstat(file.get(), &state) != 0) return errno_failure("'" + name + "'");
+    if (file.is_open() && ::fstat(file.get(), &state) != 0) {
+      return errno_failure("'" + name + "'");
+    }
     auto hash = hash_of(file, static_cast<uint64_t>(state.st_size), name);
     if (!hash) return failure(hash.error());
     const auto line = name + " " + *hash + "\n";
@@ -170,9 +174,11 @@ Result<std::string> Intake::identity(std::string_view settings) {
 }
 
 // True when everything is published; a refusal goes to the one who asked.
-Result<bool> Intake::publish(uint32_t request, const std::string& uri) {
+Result<bool> Intake::publish(uint32_t request, const std::string& uri, Frame& frame) {
   Result<void> checked;
-  if (!uri.empty()) {
+  if (frame.lost_fds || !frame.fds.empty()) {
+    checked = take(uri, frame);
+  } else if (!uri.empty()) {
     checked = check_published(uri);
   } else {
     for (const auto& [name, file] : files_) {
@@ -185,11 +191,22 @@ Result<bool> Intake::publish(uint32_t request, const std::string& uri) {
   return uri.empty() && !refusal;
 }
 
+Result<void> Intake::take(const std::string& uri, Frame& frame) {
+  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for '" + uri + "'");
+  if (uri == kIndexName) {
+    return failure(Code::kInvalidArgument, "'" + uri + "' is written where it was asked for");
+  }
+  if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
+  files_[uri] = {std::move(frame.fds[0]), UniqueFd(), true};
+  return {};
+}
+
 Result<void> Intake::check_published(const std::string& uri) {
   const auto found = files_.find(uri);
   if (found == files_.end()) {
     return failure(Code::kInvalidArgument, "'" + uri + "' was never asked for");
   }
+  if (found->second.is_foreign) return {};
   auto written = writers_of(found->second.content.borrow());
   if (!written) return failure(written.error().in("'" + uri + "'"));
   if (*written == Writers::kSome) {
@@ -219,7 +236,7 @@ Result<void> Intake::check_all() {
 // What of it all is to be taken; read once, now that everything is published.
 Result<void> Intake::select() {
   for (const auto& [uri, file] : files_) {
-    if (uri == kIndexName) continue;
+    if (uri == kIndexName || file.is_foreign) continue;
     if (auto read = selection_.read_own(uri, file.manifest.borrow()); !read) return read;
   }
   if (auto read = selection_.read_complete(files_.at(kIndexName).manifest.borrow()); !read) {

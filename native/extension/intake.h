@@ -16,8 +16,9 @@ namespace backupkit {
 
 inline constexpr const char* kIndexName = "manage.json";
 
-// Hands out a file on the sandbox's file system for each one that the client asks for, and once all
-// are published looks whether they are what manage.json says. A file is unnamed, or it has its name
+// Hands out a file on the sandbox's file system for each one that the client asks for, takes those
+// of its own that it publishes as they are, and once all are published looks whether they are what
+// manage.json says. A file is unnamed, or it has its name
 // in the directory `received`, if that is open, and then what an interrupted restore has received
 // of it, but manage.json, which is always empty. Not thread-safe.
 class Intake {
@@ -32,8 +33,10 @@ class Intake {
   // All of these after receive().
   [[nodiscard]] const std::vector<IndexItem>& index() const { return index_; }
   [[nodiscard]] const Selection& selection() const { return selection_; }
-  // The file `uri` of the index, read-only; nobody can write it any more.
+  // The file `uri` of the index, read-only.
   [[nodiscard]] BorrowedFd content_of(const std::string& uri) const;
+  // Whether that is a file of the client's own; else it is ours, and nobody can write it any more.
+  [[nodiscard]] bool is_foreign(const std::string& uri) const { return files_.at(uri).is_foreign; }
   // The complete manifest; empty where the client gave none.
   [[nodiscard]] BorrowedFd manifest() const { return files_.at(kIndexName).manifest.borrow(); }
   // A hash of `settings` and of all that was received: it is the same for the same backup with the
@@ -45,7 +48,8 @@ class Intake {
  private:
   struct File {
     UniqueFd content;   // read-only
-    UniqueFd manifest;  // what the client wrote beside it
+    UniqueFd manifest;  // what the client wrote beside it; not open: nothing
+    bool is_foreign = false;
   };
 
   [[nodiscard]] Result<void> receive_all();
@@ -55,7 +59,8 @@ class Intake {
   [[nodiscard]] Result<UniqueFd> named_file(const std::string& uri);
   [[nodiscard]] Result<void> drop_strangers();
   [[nodiscard]] Result<void> make_handle(const std::string& uri);
-  [[nodiscard]] Result<bool> publish(uint32_t request, const std::string& uri);
+  [[nodiscard]] Result<bool> publish(uint32_t request, const std::string& uri, Frame& frame);
+  [[nodiscard]] Result<void> take(const std::string& uri, Frame& frame);
   [[nodiscard]] Result<void> check_published(const std::string& uri);
   [[nodiscard]] Result<void> check_all();
   [[nodiscard]] Result<void> check_item(const IndexItem& item);

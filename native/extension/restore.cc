@@ -50,6 +50,7 @@ class Restore {
   Result<void> prepare();
   Result<void> put_all();
   Result<void> unpack_part(const IndexItem& item);
+  [[nodiscard]] uint64_t room_of(const IndexItem& item) const;
   Result<void> spare_room(const IndexItem& part);
   Result<void> place_big(const IndexItem& item, const std::string& path);
   Result<void> settle_rows();
@@ -123,7 +124,7 @@ Result<void> Restore::check_space() {
 
 // The parts, then the big files, then the hard links, which may lead from either to either.
 Result<void> Restore::put_all() {
-  for (const auto& item : intake_.index()) packed_ += item.is_big_file ? 0 : item.size;
+  for (const auto& item : intake_.index()) packed_ += room_of(item);
   for (const auto& item : intake_.index()) {
     if (item.is_big_file) continue;
     if (auto unpacked = unpack_part(item); !unpacked) return unpacked;
@@ -136,7 +137,6 @@ Result<void> Restore::put_all() {
     }
     if (place == nullptr) continue;
     if (auto placed = place_big(item, *place); !placed) return placed;
-    bytes_linked_ += item.size;
   }
   return stage_.put_links();
 }
@@ -221,11 +221,16 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
                                           std::to_string(item.entries));
 }
 
+// What a part takes beside the data that it is unpacked to.
+uint64_t Restore::room_of(const IndexItem& item) const {
+  return item.is_big_file || intake_.is_foreign(item.file_name) ? 0 : item.size;
+}
+
 // The part is in the stage when its files are made; for one who resumes it is kept while there is
 // room for all the others.
 Result<void> Restore::spare_room(const IndexItem& part) {
   if (auto made = stage_.await_files(); !made) return failure(made.error().in(part.file_name));
-  packed_ -= part.size;
+  packed_ -= room_of(part);
   if (settings_.is_resumable) {
     auto free = free_space();
     if (!free) return failure(free.error());
@@ -245,7 +250,11 @@ Result<void> Restore::place_big(const IndexItem& item, const std::string& path) 
   entry.mtime = item.modification;
   entry.xattrs = item.xattrs;
   entry.holes = item.holes;
-  if (auto put = stage_.put_file(entry, intake_.content_of(item.file_name)); !put) return put;
+  const auto content = intake_.content_of(item.file_name);
+  const bool is_foreign = intake_.is_foreign(item.file_name);
+  auto placed = is_foreign ? stage_.put_copy(entry, content) : stage_.put_file(entry, content);
+  if (!placed) return placed;
+  bytes_linked_ += is_foreign ? 0 : item.size;
   for (const auto& name : item.links) {
     if (name == path || !intake_.selection().takes(item.file_name, name)) continue;
     Entry link = entry;

@@ -344,12 +344,23 @@ Result<void> Stage::make_link(const Entry& entry) {
 }
 
 Result<void> Stage::put_file(Entry entry, BorrowedFd file) {
+  if (auto fits = admit_file(entry, file); !fits) return fits;
+  return named(place_file(entry, file), entry);
+}
+
+Result<void> Stage::put_copy(Entry entry, BorrowedFd file) {
+  if (auto fits = admit_file(entry, file); !fits) return fits;
+  bytes_ += entry.size;
+  return named(copy_file(entry, file), entry);
+}
+
+Result<void> Stage::admit_file(Entry& entry, BorrowedFd file) {
   ++entries_;
   if (auto fits = admit(entry); !fits) return fits;
   const auto is_database = has_sqlite_database(file, 0);
   if (!is_database) return named(failure(is_database.error()), entry);
   if (*is_database) databases_.push_back(entry.path);
-  return named(place_file(entry, file), entry);
+  return {};
 }
 
 Result<void> Stage::place_file(const Entry& entry, BorrowedFd file) {
@@ -370,7 +381,7 @@ Result<void> Stage::place_file(const Entry& entry, BorrowedFd file) {
   return set_metadata(file, metadata_of(entry));
 }
 
-// For a file system without unnamed files: there a received file has lost its name for good.
+// Also for a file system without unnamed files: there a received file has lost its name for good.
 Result<void> Stage::copy_file(const Entry& entry, BorrowedFd file) {
   auto copy = create(entry.path);
   if (!copy) return failure(copy.error());

@@ -46,6 +46,9 @@ class Stage {
   // Gives the unnamed `file`, which nobody can write any more, its name, metadata and holes.
   [[nodiscard]] Result<void> put_file(Entry entry, BorrowedFd file);
 
+  // The same with a copy of it, as it is somebody else's.
+  [[nodiscard]] Result<void> put_copy(Entry entry, BorrowedFd file);
+
   // Makes a hard link to `entry.link_target`, which is in the stage or, else, in the sandbox.
   [[nodiscard]] Result<void> put_link(Entry entry);
 
@@ -82,6 +85,7 @@ class Stage {
   };
 
   [[nodiscard]] Result<void> admit(Entry& entry);
+  [[nodiscard]] Result<void> admit_file(Entry& entry, BorrowedFd file);
   [[nodiscard]] Result<BorrowedFd> staged_parent_of(const std::string& path);
   [[nodiscard]] Result<BorrowedFd> present_parent_of(const std::string& path);
   [[nodiscard]] Result<void> put_regular(const Entry& entry, TarReader& reader, BorrowedFd archive);

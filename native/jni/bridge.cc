@@ -101,9 +101,9 @@ void file_handle(Env& env, jlong client, jint request, jstring bundle, jstring u
                                                    env.text(uri)));
 }
 
-void publish(Env& env, jlong client, jint request, jstring bundle, jstring uri) {
+void publish(Env& env, jlong client, jint request, jstring bundle, jstring uri, jint content) {
   env.value(handle_ref<Client>(client).publish(static_cast<uint32_t>(request), env.text(bundle),
-                                               env.text(uri)));
+                                               env.text(uri), BorrowedFd(content)));
 }
 
 void update_timer(Env& env, jlong client, jint request, jstring bundle, jint milliseconds) {

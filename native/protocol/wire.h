@@ -12,7 +12,7 @@
 //    4 Append       u32 request, u8 more follow + sealed list [+ sealed capability file]
 //                                               [+ sealed manifests]
 //    5 FileHandle   u32 request, text bundle, text uri
-//    6 Publish      u32 request, text bundle, text uri
+//    6 Publish      u32 request, text bundle, text uri     [+ the client's own file]
 //    7 Release      u32 request
 //    8 Settle       u64 sequence, u8 outcome
 //    9 Version      u32 request
@@ -35,7 +35,7 @@
 //   64 Start        u8 kind, u8 attachments, u32 window
 //                   + sandbox directory + sealed settings (JSON) [+ hook channel] [+ old manifest]
 //   66 Handle       text uri
-//   67 PublishFile  u32 request, text uri
+//   67 PublishFile  u32 request, text uri   [+ the client's own file]
 //   68 Settled      u64 sequence, u8 outcome
 // extension -> service
 //   80 File         u64 sequence, text uri, error [+ file [+ manifest]]

@@ -349,16 +349,21 @@ Result<void> Job::file_handle(const std::string& uri) {
   return {};
 }
 
-Result<void> Job::publish(uint32_t request, const std::string& uri) {
+Result<void> Job::publish(uint32_t request, const std::string& uri, UniqueFd content) {
   if (phase_ != Phase::kRunning || published_ || !completing_.empty()) {
     return failure(Code::kNotPermitted, "bundle '" + name() + "' takes no files now");
+  }
+  if (uri.empty() && content.is_open()) {
+    return failure(Code::kInvalidArgument, "a file that is given needs a uri");
   }
   publishing_.insert(request);
   if (uri.empty()) completing_.insert(request);
   progress();
   if (process_.extension) {
-    process_.extension->say(
-        FrameBuilder(FrameType::kPublishFile).number(request).text(uri).build());
+    FrameBuilder told(FrameType::kPublishFile);
+    told.number(request).text(uri);
+    if (content.is_open()) told.fd(std::move(content));
+    process_.extension->say(told.build());
   }
   return {};
 }

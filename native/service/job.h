@@ -65,7 +65,8 @@ class Job {
 
   [[nodiscard]] Result<void> file_handle(const std::string& uri);
   // Nothing: the answer comes later, as the Reply to `request`.
-  [[nodiscard]] Result<void> publish(uint32_t request, const std::string& uri);
+  // `content`, if it is open, is the client's own file of that uri.
+  [[nodiscard]] Result<void> publish(uint32_t request, const std::string& uri, UniqueFd content);
   void settle(uint64_t sequence, Outcome outcome);
 
   // Whether the bundle runs and takes them.

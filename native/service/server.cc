@@ -1,6 +1,8 @@
 #include "native/service/server.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +36,21 @@ Error no_session() {
 }
 
 bool has_descriptors(const Frame& frame) { return frame.lost_fds || !frame.fds.empty(); }
+
+// The file that a client gives; not open where it gives none. It goes to an app's extension, which
+// may read it and nothing else.
+Result<UniqueFd> content_in(Frame& frame) {
+  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for it");
+  if (frame.fds.empty()) return UniqueFd();
+  const int flags = ::fcntl(frame.fds[0].get(), F_GETFL);
+  struct stat found{};
+  if (flags < 0 || ::fstat(frame.fds[0].get(), &found) != 0) return errno_failure("look at it");
+  const bool is_readable = (flags & O_ACCMODE) == O_RDONLY && (flags & O_PATH) == 0;
+  if (!S_ISREG(found.st_mode) || !is_readable) {
+    return failure(Code::kInvalidArgument, "not a regular file that is open to be read only");
+  }
+  return std::move(frame.fds[0]);
+}
 
 // What a client has sealed into its descriptor number `index`, which the frame has or has lost.
 Result<Bytes> sealed_in(const Frame& frame, size_t index, const std::string& what) {
@@ -208,8 +225,9 @@ bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteRe
       on_release(client, request);
       return reader.done();
     case FrameType::kFileHandle:
+      return on_file_handle(client, request, reader);
     case FrameType::kPublish:
-      return on_file(client, request, frame.type, reader);
+      return on_publish(client, request, frame, reader);
     case FrameType::kUpdateTimer:
     case FrameType::kUpdateRate:
     case FrameType::kCancel:
@@ -330,15 +348,27 @@ uint64_t Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquir
   return id;
 }
 
-bool Server::on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader) {
+bool Server::on_file_handle(Client& client, uint32_t request, ByteReader& reader) {
   const auto bundle = reader.get_text(kMaxNameText);
   const auto uri = reader.get_text(kMaxNameText);
   if (!reader.done()) return false;
+  const bool owns = owns_session(client);
+  reply(client, request,
+        owns ? session_->file_handle(bundle, uri) : Result<void>(failure(no_session())));
+  return true;
+}
+
+bool Server::on_publish(Client& client, uint32_t request, Frame& frame, ByteReader& reader) {
+  const auto bundle = reader.get_text(kMaxNameText);
+  const auto uri = reader.get_text(kMaxNameText);
+  if (!reader.done() || frame.fds.size() > 1) return false;
+  auto content = content_in(frame);
   if (!owns_session(client)) {
     reply(client, request, failure(no_session()));
-  } else if (type == FrameType::kFileHandle) {
-    reply(client, request, session_->file_handle(bundle, uri));
-  } else if (auto accepted = session_->publish(request, bundle, uri); !accepted) {
+  } else if (!content) {
+    reply(client, request, failure(content.error().in("'" + uri + "'")));
+  } else if (auto accepted = session_->publish(request, bundle, uri, std::move(*content));
+             !accepted) {
     reply(client, request, accepted);
   }
   return true;

@@ -60,7 +60,8 @@ class Server {
   [[nodiscard]] bool on_data_size(Client& client, uint32_t request, const Frame& frame,
                                   ByteReader& reader);
   void stop_sizing(Client& client, const std::string& why);
-  [[nodiscard]] bool on_file(Client& client, uint32_t request, FrameType type, ByteReader& reader);
+  [[nodiscard]] bool on_file_handle(Client& client, uint32_t request, ByteReader& reader);
+  [[nodiscard]] bool on_publish(Client& client, uint32_t request, Frame& frame, ByteReader& reader);
   [[nodiscard]] bool on_update(Client& client, uint32_t request, FrameType type,
                                ByteReader& reader);
   void on_open(Client& client, uint32_t request, SessionKind kind);

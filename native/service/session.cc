@@ -198,10 +198,11 @@ Result<void> Session::file_handle(const std::string& bundle, const std::string& 
   return job->file_handle(uri);
 }
 
-Result<void> Session::publish(uint32_t request, const std::string& bundle, const std::string& uri) {
+Result<void> Session::publish(uint32_t request, const std::string& bundle, const std::string& uri,
+                              UniqueFd content) {
   Job* job = find(bundle);
   if (job == nullptr) return failure(not_appended(bundle));
-  return job->publish(request, uri);
+  return job->publish(request, uri, std::move(content));
 }
 
 void Session::settle(uint64_t sequence, Outcome outcome) {

@@ -41,7 +41,7 @@ class Session {
 
   // Nothing: the answer comes later, as the Reply to `request`.
   [[nodiscard]] Result<void> publish(uint32_t request, const std::string& bundle,
-                                     const std::string& uri);
+                                     const std::string& uri, UniqueFd content);
 
   void settle(uint64_t sequence, Outcome outcome);
 

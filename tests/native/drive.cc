@@ -1,9 +1,10 @@
-// drive backup|restore|resume BACKUPD ROOT FILES...: backs up the bundle "app" of a device root
-// into a folder, or restores it from there, as a program of the interface does; resume goes on with
-// what an interrupted one has left. With more folders again for each of them, through the same
-// service. Prints the code that the bundle ends with, and leaves its reports and the number of
-// bytes that were copied in FILES.report. Exit code 0: it ended well, 1: with an error, 3: the
-// service has gone, 4: it ended well the last time, but not before.
+// drive backup|restore|resume|give BACKUPD ROOT FILES...: backs up the bundle "app" of a device
+// root into a folder, or restores it from there, as a program of the interface does; resume goes on
+// with what an interrupted one has left, and so does give, which does not copy the parts. With more
+// folders again for each of them, through the same service. Prints the code that the bundle ends
+// with, and leaves its reports and the number of bytes that were copied in FILES.report. Exit code
+// 0: it ended well, 1: with an error, 3: the service has gone, 4: it ended well the last time, but
+// not before.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,8 +43,9 @@ class Drive {
       : client_(client),
         request_(request),
         files_(std::move(files)),
-        restores_(what == "restore" || what == "resume"),
-        resumes_(what == "resume"),
+        restores_(what != "backup"),
+        resumes_(what.starts_with("resume")),
+        gives_(what.ends_with("-given")),
         report_(files_.string() + ".report") {}
 
   int run() {
@@ -80,10 +82,22 @@ class Drive {
     }
     if (!client_.append(++request_, false, encode_list(list), file.borrow(), {})) return false;
     if (!await_reply() || !restores_) return !gone_;
+    while (!begun_ && !end_) {
+      if (!receive()) return false;
+    }
     for (const auto& name : names_) {
-      if (!client_.file_handle(++request_, kBundle, name)) return false;
+      if (gives_ && name.starts_with("part.")) {
+        if (!give(name)) return false;
+      } else if (!client_.file_handle(++request_, kBundle, name))
+        return false;
     }
     return true;
+  }
+
+  bool give(const std::string& name) {
+    const UniqueFd file(::open((files_ / name).c_str(), O_RDONLY | O_CLOEXEC));
+    ++handled_;
+    return client_.publish(++request_, kBundle, name, file.borrow()).has_value();
   }
 
   bool list_files() {
@@ -125,6 +139,7 @@ class Drive {
         return true;
       case FrameType::kBundleBegin:
       case FrameType::kBundleEnd: {
+        begun_ = true;
         (void)reader.get_text(kMaxNameText);
         const auto error = read_error(reader);
         if (error || frame.type == FrameType::kBundleEnd) {
@@ -159,7 +174,7 @@ class Drive {
     frame.fds.clear();
     if (!client_.settle(sequence, 0) || !client_.settle(sequence, 1)) return false;
     if (!restores_ || ++handled_ < names_.size()) return true;
-    return client_.publish(++request_, kBundle, "").has_value();
+    return client_.publish(++request_, kBundle, "", {}).has_value();
   }
 
   bool copy(BorrowedFd from, const fs::path& to) {
@@ -172,6 +187,8 @@ class Drive {
   fs::path files_;
   bool restores_;
   bool resumes_;
+  bool gives_;
+  bool begun_ = false;
   std::ofstream report_;
   uint64_t copied_ = 0;
   Copier copier_;

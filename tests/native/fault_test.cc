@@ -17,18 +17,20 @@ namespace {
 constexpr const char* kExtension = "--extension";
 constexpr const char* kService = "--embedded";
 constexpr const char* kClient = "restore";
+constexpr const char* kGivingClient = "restore-given";
 
 class FaultTest : public FaultRun {
  protected:
   // Breaks a restore at the points of one process, and says what became of it.
-  // `always_new`: whatever happens to it, it goes well.
-  void break_restore(const std::string& role, Break what, bool always_new = false) {
+  // `always_new`: whatever happens to it, it goes well. `way`: what drive is asked for.
+  void break_restore(const std::string& role, Break what, bool always_new = false,
+                     const std::string& way = "restore") {
     if (what.kind != Break::Kind::kKill && !can_change_calls()) {
       GTEST_SKIP() << "calls are changed on x86-64 only";
     }
     if (always_new && kSanitized) GTEST_SKIP() << "a sanitizer does not ask for the rest";
     restore_old_state();
-    const auto whole = run("restore", {{.role = role, .what = what}});
+    const auto whole = run(way, {{.role = role, .what = what}});
     ASSERT_EQ(whole.status, 0);
     check(true);
     size_t visited = 0;
@@ -36,14 +38,14 @@ class FaultTest : public FaultRun {
     for (const auto at : points(whole.calls, kVisited)) {
       SCOPED_TRACE(role + " at its call " + std::to_string(at));
       restore_old_state();
-      const auto broken = run("restore", {{role, 1, at, what}});
+      const auto broken = run(way, {{role, 1, at, what}});
       if (!broken.fired) continue;
       ++visited;
       const bool is_new = outcome(broken);
       EXPECT_TRUE(is_new || !always_new) << "system call " << broken.last_call;
       old_ones += is_new ? 0 : 1;
       if (visited % 8 == 0) {
-        ASSERT_EQ(run("restore", {}).status, 0);
+        ASSERT_EQ(run(way, {}).status, 0);
         check(true);
       }
       ASSERT_FALSE(HasFailure());
@@ -102,6 +104,14 @@ TEST_F(FaultTest, one_byte_instead_of_many) {
 }
 TEST_F(FaultTest, half_of_what_was_asked_for) {
   break_restore(kExtension, {Break::Kind::kCutToHalf}, true);
+}
+
+TEST_F(FaultTest, parts_given_as_they_are) {
+  for (const auto* role : {kExtension, kService, kGivingClient}) {
+    break_restore(role, {}, false, kGivingClient);
+    break_restore(role, failing(EMFILE), false, kGivingClient);
+  }
+  break_restore(kExtension, failing(EIO), false, kGivingClient);
 }
 
 TEST_F(FaultTest, never_all_that_was_asked_for) {

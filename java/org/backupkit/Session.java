@@ -126,8 +126,18 @@ final class Session implements Connection.Sink {
   }
 
   CompletableFuture<Event.Reply> publish(FileMeta meta) throws BackupException {
+    return publish(meta, -1);
+  }
+
+  CompletableFuture<Event.Reply> give(FileMeta meta, Fd content) throws BackupException {
+    return Arguments.present(content, "content").use(number -> publish(meta, number));
+  }
+
+  private CompletableFuture<Event.Reply> publish(FileMeta meta, int content)
+      throws BackupException {
     Arguments.present(meta, "fileMeta");
-    return connection.publish(Arguments.bundleName(meta.bundleName()), Arguments.uri(meta.uri()));
+    String bundle = Arguments.bundleName(meta.bundleName());
+    return connection.publish(bundle, Arguments.uri(meta.uri()), content);
   }
 
   /** Asks for the capability file without sizes. */

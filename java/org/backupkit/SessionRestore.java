@@ -152,6 +152,23 @@ public final class SessionRestore implements AutoCloseable {
   }
 
   /**
+   * Gives a file that lies elsewhere and publishes it, as it is: it is read there, by the app's
+   * extension, and none has to be asked for and written. The file must not change before its bundle
+   * ends. Of an archive this spares the whole copy; a big file is copied into the app's data, and
+   * copied again by a restore that is resumed. Does not block.
+   *
+   * @param fileMeta the file
+   * @param content a regular file that is open to be read only; it stays the caller's, who may
+   *     close it at once, and its position may move
+   * @return completes when that was taken; fails with 13900020 for another kind of descriptor, a
+   *     bundle that was not appended, and the uris "" and "manage.json", with 13900011 where no
+   *     descriptor is free for it: ask for a file and write it then
+   */
+  public CompletableFuture<Void> giveFile(FileMeta fileMeta, Fd content) {
+    return session.call(() -> session.give(fileMeta, content));
+  }
+
+  /**
    * Ends one bundle; its end carries 13500010. Blocks for the service's answer.
    *
    * @param bundleName the bundle

@@ -49,7 +49,7 @@ public final class Bridge {
   static native void fileHandle(long client, int request, String bundle, String uri)
       throws BackupException;
 
-  static native void publish(long client, int request, String bundle, String uri)
+  static native void publish(long client, int request, String bundle, String uri, int contentFd)
       throws BackupException;
 
   static native void updateTimer(long client, int request, String bundle, int milliseconds)

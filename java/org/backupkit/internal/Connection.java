@@ -221,14 +221,15 @@ public final class Connection {
   }
 
   /**
-   * Says that a file is written.
+   * Says that a file is written, or gives one as it is.
    *
    * @param bundle its bundle
    * @param uri its name, or "" for all
+   * @param content the descriptor of one that is given, which may be closed then; else -1
    * @return the reply
    */
-  public CompletableFuture<Event.Reply> publish(String bundle, String uri) {
-    return ask((address, request) -> Bridge.publish(address, request, bundle, uri));
+  public CompletableFuture<Event.Reply> publish(String bundle, String uri, int content) {
+    return ask((address, request) -> Bridge.publish(address, request, bundle, uri, content));
   }
 
   /**

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,7 @@ final class Contents {
   private final Path snapshot;
   private final Description description;
   private final Map<String, Path> files = new LinkedHashMap<>();
+  private final Set<String> parts = new HashSet<>();
   private final ArrayNode index = Json.array();
 
   private Contents(Path snapshot, Description description) {
@@ -88,6 +90,11 @@ final class Contents {
     return files.get(name);
   }
 
+  /** Where the archive of that name is; null for what is none, or where no snapshot needs it. */
+  @Nullable Path part(String name) {
+    return parts.contains(name) ? files.get(name) : null;
+  }
+
   /** Where one of the names() is. */
   Path path(String name) {
     return Objects.requireNonNull(files.get(name));
@@ -120,6 +127,9 @@ final class Contents {
       Path known = files.get(name);
       if (known != null && from.equals(known.getParent()) && listed.put(name, item) == null) {
         index.add(item);
+        if (!item.path("isBigFile").asBoolean()) {
+          parts.add(name);
+        }
       }
     }
   }

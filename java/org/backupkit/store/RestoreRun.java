@@ -105,7 +105,7 @@ final class RestoreRun implements GeneralCallbacks {
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
       pending.put(bundle, new HashSet<>());
       for (int i = 0; i < WINDOW; i++) {
-        askNext(bundle);
+        giveNext(bundle);
       }
     }
   }
@@ -118,17 +118,12 @@ final class RestoreRun implements GeneralCallbacks {
       }
       return;
     }
+    long written;
     try (file) {
-      fill(file);
+      written = fill(file);
     }
-    String bundle = file.bundleName();
-    Set<String> asked = pending.get(bundle);
-    if (asked == null || !asked.remove(file.uri()) || failures.containsKey(bundle)) {
-      return;
-    }
-    askNext(bundle);
-    if (asked.isEmpty()) {
-      send(bundle, session().publishFile(new FileMeta(bundle, "")));
+    if (written >= 0) {
+      given(file.bundleName(), file.uri(), written);
     }
   }
 
@@ -176,13 +171,50 @@ final class RestoreRun implements GeneralCallbacks {
     return session;
   }
 
-  private void askNext(String bundle) {
+  private void giveNext(String bundle) {
     Queue<String> queue = waiting.get(bundle);
-    Set<String> asked = pending.get(bundle);
+    Set<String> under = pending.get(bundle);
+    Contents contents = snapshots.get(bundle);
     String uri = queue == null ? null : queue.poll();
-    if (uri != null && asked != null) {
-      asked.add(uri);
-      send(bundle, session().getFileHandle(new FileMeta(bundle, uri)));
+    if (uri == null || under == null || contents == null) {
+      return;
+    }
+    under.add(uri);
+    Path part = contents.part(uri);
+    if (part == null) {
+      ask(bundle, uri);
+    } else {
+      handOver(bundle, uri, part);
+    }
+  }
+
+  private void ask(String bundle, String uri) {
+    send(bundle, session().getFileHandle(new FileMeta(bundle, uri)));
+  }
+
+  /** A part is unpacked from where it lies; what becomes the app's own file has to be written. */
+  private void handOver(String bundle, String uri, Path part) {
+    try (Fd fd = Fd.open(part)) {
+      long size = fd.size();
+      CompletableFuture<Void> watched =
+          session()
+              .giveFile(new FileMeta(bundle, uri), fd)
+              .whenComplete((nothing, error) -> handedOver(bundle, uri, size, error));
+      watched.exceptionally(error -> null); // seen to above
+    } catch (IOException e) {
+      fail(bundle, notGiven(bundle, uri, e));
+    }
+  }
+
+  private synchronized void handedOver(
+      String bundle, String uri, long size, @Nullable Throwable error) {
+    if (error == null) {
+      given(bundle, uri, size);
+    } else if (error instanceof BackupException refused
+        && refused.code() == ErrorCode.OUT_OF_MEMORY.code()) {
+      ask(bundle, uri);
+    } else {
+      refused(bundle, error);
     }
   }
 
@@ -191,33 +223,57 @@ final class RestoreRun implements GeneralCallbacks {
     CompletableFuture<Void> watched =
         request.whenComplete(
             (nothing, error) -> {
-              if (error instanceof BackupException refused) {
-                fail(bundle, Failure.of(refused));
-              } else if (error != null) {
-                fail(bundle, new Failure(ErrorCode.UNKNOWN.code(), error.toString()));
+              if (error != null) {
+                refused(bundle, error);
               }
             });
     watched.exceptionally(error -> null); // seen to above
   }
 
-  private void fill(BackupFile file) {
+  private void refused(String bundle, Throwable error) {
+    fail(
+        bundle,
+        error instanceof BackupException refusal
+            ? Failure.of(refusal)
+            : new Failure(ErrorCode.UNKNOWN.code(), error.toString()));
+  }
+
+  /** Writes a file; gives how much was to be written, or -1 if it could not be. */
+  private long fill(BackupFile file) {
     String bundle = file.bundleName();
     Contents contents = snapshots.get(bundle);
     if (contents == null || failures.containsKey(bundle)) {
-      return;
+      return -1;
     }
     try {
-      long bytes = give(contents, file);
-      counts.merge(bundle, 1L, Long::sum);
-      sizes.merge(bundle, bytes, Long::sum);
-      tell(Kind.FILE, bundle, file.uri());
+      return write(contents, file);
     } catch (IOException e) {
-      String what = "\"" + file.uri() + "\" of snapshot " + contents.id() + " of \"" + bundle;
-      fail(bundle, Failure.of(what + "\" could not be given to the service", e));
+      fail(bundle, notGiven(bundle, file.uri(), e));
+      return -1;
     }
   }
 
-  private static long give(Contents contents, BackupFile file) throws IOException {
+  private void given(String bundle, String uri, long bytes) {
+    counts.merge(bundle, 1L, Long::sum);
+    sizes.merge(bundle, bytes, Long::sum);
+    tell(Kind.FILE, bundle, uri);
+    Set<String> under = pending.get(bundle);
+    if (under == null || !under.remove(uri) || failures.containsKey(bundle)) {
+      return;
+    }
+    giveNext(bundle);
+    if (under.isEmpty()) {
+      send(bundle, session().publishFile(new FileMeta(bundle, "")));
+    }
+  }
+
+  private Failure notGiven(String bundle, String uri, IOException error) {
+    String id = snapshots.containsKey(bundle) ? snapshots.get(bundle).id() : "";
+    String what = "\"" + uri + "\" of snapshot " + id + " of \"" + bundle;
+    return Failure.of(what + "\" could not be given to the service", error);
+  }
+
+  private static long write(Contents contents, BackupFile file) throws IOException {
     Path source = contents.file(file.uri());
     if (source != null) {
       return file.fd().completeFrom(source);
