@@ -31,9 +31,9 @@ constexpr auto kGrowthEvery = std::chrono::seconds(10);
 
 }  // namespace
 
-Result<void> Intake::receive() {
+Result<void> Intake::receive(const Unpack& unpack) {
   if (auto told = link_.progress("receive", "", 0, 0); !told) return told;
-  if (auto received = receive_all(); !received) return received;
+  if (auto received = receive_all(unpack); !received) return received;
   if (auto dropped = drop_strangers(); !dropped) return dropped;
   return check_all();
 }
@@ -42,7 +42,7 @@ BorrowedFd Intake::content_of(const std::string& uri) const {
   return files_.at(uri).content.borrow();
 }
 
-Result<void> Intake::receive_all() {
+Result<void> Intake::receive_all(const Unpack& unpack) {
   for (;;) {
     auto next = link_.next(kGrowthEvery);
     if (!next) return failure(next.error());
@@ -57,9 +57,12 @@ Result<void> Intake::receive_all() {
       if (auto given = give_handle(uri); !given) return given;
     } else if (frame->type == FrameType::kPublishFile) {
       const auto request = reader.get<uint32_t>();
-      auto complete = publish(request, reader.get_text(kMaxNameText), *frame);
-      if (!complete) return failure(complete.error());
-      if (*complete) return {};
+      const auto uri = reader.get_text(kMaxNameText);
+      auto taken = publish(request, uri, *frame);
+      if (!taken) return failure(taken.error());
+      if (!*taken) continue;
+      if (uri.empty()) return {};
+      if (auto gone = go_ahead(uri, unpack); !gone) return gone;
     }
   }
 }
@@ -68,7 +71,7 @@ Result<void> Intake::receive_all() {
 Result<void> Intake::notice_growth() {
   uint64_t bytes = 0;
   for (const auto& [uri, file] : files_) {
-    if (file.is_foreign) continue;
+    if (file.is_foreign || file.is_unpacked) continue;
     struct stat state{};
     if (::fstat(file.content.get(), &state) != 0) return errno_failure("'" + uri + "'");
     bytes += static_cast<uint64_t>(state.st_size);
@@ -86,6 +89,9 @@ Result<void> Intake::give_handle(const std::string& uri) {
 
 Result<void> Intake::make_handle(const std::string& uri) {
   if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
+  if (uri == kIndexName && goes_ahead_) {
+    return failure(Code::kNotPermitted, "parts are unpacked already as 'manage.json' says");
+  }
   auto file = make_file(uri);
   if (!file) return failure(file.error().in("a file for '" + uri + "'"));
   auto kept = reopen_readonly(file->borrow());
@@ -94,7 +100,7 @@ Result<void> Intake::make_handle(const std::string& uri) {
   if (!manifest.is_open()) return errno_failure("a manifest for '" + uri + "'");
   auto manifest_kept = reopen_readonly(manifest.borrow());
   if (!manifest_kept) return failure(manifest_kept.error());
-  files_[uri] = {std::move(*kept), std::move(*manifest_kept), false};
+  files_[uri] = {.content = std::move(*kept), .manifest = std::move(*manifest_kept)};
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(*file));
   fds.push_back(std::move(manifest));
@@ -167,13 +173,17 @@ Result<std::string> Intake::identity(std::string_view settings) {
     return {};
   };
   if (auto added = add(kIndexName, content_of(kIndexName)); !added) return failure(added.error());
+  if (selection_.is_complete()) {  // the others' manifests say nothing then
+    if (auto added = add("", manifest()); !added) return failure(added.error());
+    return hasher.finish();
+  }
   for (const auto& [uri, file] : files_) {
     if (auto added = add(uri, file.manifest.borrow()); !added) return failure(added.error());
   }
   return hasher.finish();
 }
 
-// True when everything is published; a refusal goes to the one who asked.
+// False: that is refused, and the one who asked knows.
 Result<bool> Intake::publish(uint32_t request, const std::string& uri, Frame& frame) {
   Result<void> checked;
   if (frame.lost_fds || !frame.fds.empty()) {
@@ -188,7 +198,7 @@ Result<bool> Intake::publish(uint32_t request, const std::string& uri, Frame& fr
   std::optional<Error> refusal;
   if (!checked) refusal = checked.error();
   if (auto told = link_.published(request, refusal); !told) return failure(told.error());
-  return uri.empty() && !refusal;
+  return !refusal;
 }
 
 Result<void> Intake::take(const std::string& uri, Frame& frame) {
@@ -197,7 +207,8 @@ Result<void> Intake::take(const std::string& uri, Frame& frame) {
     return failure(Code::kInvalidArgument, "'" + uri + "' is written where it was asked for");
   }
   if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
-  files_[uri] = {std::move(frame.fds[0]), UniqueFd(), true};
+  files_[uri] = {
+      .content = std::move(frame.fds[0]), .manifest = {}, .is_foreign = true, .is_published = true};
   return {};
 }
 
@@ -206,7 +217,7 @@ Result<void> Intake::check_published(const std::string& uri) {
   if (found == files_.end()) {
     return failure(Code::kInvalidArgument, "'" + uri + "' was never asked for");
   }
-  if (found->second.is_foreign) return {};
+  if (found->second.is_foreign || found->second.is_unpacked) return {};
   auto written = writers_of(found->second.content.borrow());
   if (!written) return failure(written.error().in("'" + uri + "'"));
   if (*written == Writers::kSome) {
@@ -215,7 +226,35 @@ Result<void> Intake::check_published(const std::string& uri) {
   return {};
 }
 
-Result<void> Intake::check_all() {
+// Unpacks what can be, now that `uri` is published by its name.
+Result<void> Intake::go_ahead(const std::string& uri, const Unpack& unpack) {
+  files_.at(uri).is_published = true;
+  if (uri != kIndexName) return unpack_now(uri, unpack);
+  if (auto complete = selection_.read_complete(manifest()); !complete) return complete;
+  if (!selection_.is_complete()) return {};
+  goes_ahead_ = true;
+  if (auto read = read_items(); !read) return read;
+  for (const auto& item : index_) ahead_[item.file_name] = &item;
+  for (const auto& [name, file] : files_) {
+    if (auto unpacked = unpack_now(name, unpack); !unpacked) return unpacked;
+  }
+  return {};
+}
+
+// A part, if its hash vouches for it: then it can only be the same when it is asked for again.
+Result<void> Intake::unpack_now(const std::string& uri, const Unpack& unpack) {
+  const auto found = ahead_.find(uri);
+  auto& file = files_.at(uri);
+  if (found == ahead_.end() || !file.is_published || file.is_unpacked) return {};
+  const auto& item = *found->second;
+  if (item.is_big_file || item.hash.empty()) return {};
+  if (auto good = check_item(item); !good) return good;
+  if (auto unpacked = unpack(item); !unpacked) return unpacked;
+  file.is_unpacked = true;
+  return {};
+}
+
+Result<void> Intake::read_items() {
   const auto found = files_.find(kIndexName);
   if (found == files_.end()) {
     return failure(Code::kUnpackFailed, "manage.json is missing: hand it over, too");
@@ -225,8 +264,17 @@ Result<void> Intake::check_all() {
   auto items = read_index(std::string(bytes->begin(), bytes->end()));
   if (!items) return failure(items.error().in(kIndexName));
   index_ = std::move(*items);
+  return {};
+}
+
+Result<void> Intake::check_all() {
+  if (!goes_ahead_) {
+    if (auto read = read_items(); !read) return read;
+  }
   uint64_t checked = 0;
   for (const auto& item : index_) {
+    const auto found = files_.find(item.file_name);
+    if (found != files_.end() && found->second.is_unpacked) continue;
     if (auto good = check_item(item); !good) return good;
     if (auto told = link_.progress("verify", item.path, ++checked, 0); !told) return told;
   }
@@ -236,11 +284,11 @@ Result<void> Intake::check_all() {
 // What of it all is to be taken; read once, now that everything is published.
 Result<void> Intake::select() {
   for (const auto& [uri, file] : files_) {
-    if (uri == kIndexName || file.is_foreign) continue;
+    if (goes_ahead_ || uri == kIndexName || file.is_foreign) continue;
     if (auto read = selection_.read_own(uri, file.manifest.borrow()); !read) return read;
   }
-  if (auto read = selection_.read_complete(files_.at(kIndexName).manifest.borrow()); !read) {
-    return read;
+  if (!goes_ahead_) {
+    if (auto read = selection_.read_complete(manifest()); !read) return read;
   }
   std::set<std::string_view> there;
   for (const auto& item : index_) there.insert(item.file_name);

@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -48,9 +49,9 @@ class Restore {
   [[nodiscard]] Result<uint64_t> free_space() const;
   Result<void> check_space();
   Result<void> prepare();
+  Result<void> begin_stage();
   Result<void> put_all();
   Result<void> unpack_part(const IndexItem& item);
-  [[nodiscard]] uint64_t room_of(const IndexItem& item) const;
   Result<void> spare_room(const IndexItem& part);
   Result<void> place_big(const IndexItem& item, const std::string& path);
   Result<void> settle_rows();
@@ -65,6 +66,7 @@ class Restore {
   Transaction transaction_;
   Intake intake_;
   Stage stage_;
+  bool is_begun_ = false;
   uint64_t packed_ = 0;  // bytes of the parts that are not unpacked yet
   uint64_t bytes_linked_ = 0;
   std::string app_report_;
@@ -90,17 +92,27 @@ Result<void> Restore::run() {
 // Everything that can fail without a trace.
 Result<void> Restore::prepare() {
   if (auto enough = check_space(); !enough) return enough;
-  if (auto received = intake_.receive(); !received) return received;
-  if (settings_.is_resumable) {
-    auto identity = intake_.identity(settings_.text);
-    if (!identity) return failure(identity.error());
-    if (auto told = transaction_.identify(*identity); !told) return told;
-  }
+  const auto unpack = [this](const IndexItem& part) {
+    auto begun = begin_stage();
+    return begun ? unpack_part(part) : begun;
+  };
+  if (auto received = intake_.receive(unpack); !received) return received;
+  if (auto begun = begin_stage(); !begun) return begun;
   if (auto put = put_all(); !put) return put;
   if (intake_.selection().is_complete()) {
     if (auto settled = settle_rows(); !settled) return settled;
   }
   return stage_.finish();
+}
+
+// Before anything is put into the stage, which may have something of an interrupted restore.
+Result<void> Restore::begin_stage() {
+  if (std::exchange(is_begun_, true)) return {};
+  for (const auto& item : intake_.index()) packed_ += item.is_big_file ? 0 : item.size;
+  if (!settings_.is_resumable) return {};
+  auto identity = intake_.identity(settings_.text);
+  if (!identity) return failure(identity.error());
+  return transaction_.identify(*identity);
 }
 
 Result<uint64_t> Restore::free_space() const {
@@ -124,9 +136,8 @@ Result<void> Restore::check_space() {
 
 // The parts, then the big files, then the hard links, which may lead from either to either.
 Result<void> Restore::put_all() {
-  for (const auto& item : intake_.index()) packed_ += room_of(item);
   for (const auto& item : intake_.index()) {
-    if (item.is_big_file) continue;
+    if (item.is_big_file || intake_.is_unpacked(item.file_name)) continue;
     if (auto unpacked = unpack_part(item); !unpacked) return unpacked;
   }
   for (const auto& item : intake_.index()) {
@@ -221,16 +232,11 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
                                           std::to_string(item.entries));
 }
 
-// What a part takes beside the data that it is unpacked to.
-uint64_t Restore::room_of(const IndexItem& item) const {
-  return item.is_big_file || intake_.is_foreign(item.file_name) ? 0 : item.size;
-}
-
 // The part is in the stage when its files are made; for one who resumes it is kept while there is
 // room for all the others.
 Result<void> Restore::spare_room(const IndexItem& part) {
   if (auto made = stage_.await_files(); !made) return failure(made.error().in(part.file_name));
-  packed_ -= room_of(part);
+  packed_ -= std::min(packed_, part.size);
   if (settings_.is_resumable) {
     auto free = free_space();
     if (!free) return failure(free.error());

@@ -1,14 +1,16 @@
-// drive backup|restore|resume|give BACKUPD ROOT FILES...: backs up the bundle "app" of a device
+// drive backup|restore|resume[-given] BACKUPD ROOT FILES...: backs up the bundle "app" of a device
 // root into a folder, or restores it from there, as a program of the interface does; resume goes on
-// with what an interrupted one has left, and so does give, which does not copy the parts. With more
-// folders again for each of them, through the same service. Prints the code that the bundle ends
-// with, and leaves its reports and the number of bytes that were copied in FILES.report. Exit code
-// 0: it ended well, 1: with an error, 3: the service has gone, 4: it ended well the last time, but
-// not before.
+// with what an interrupted one has left. Files are written, and each is published, manage.json
+// first; or the parts are given as they are, and nothing is published but all. With more folders
+// again for each of them, through the same service. Prints the code that the bundle ends with, and
+// leaves its reports and the number of bytes that were copied in FILES.report, and the manifest
+// that the files come with, and are written with, in FILES.manifest. Exit code 0: it ended well, 1:
+// with an error, 3: the service has gone, 4: it ended well the last time, but not before.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -71,7 +73,7 @@ class Drive {
   }
 
   bool begin() {
-    if (!client_.open_session(++request_, restores_ ? 1 : 0) || !await_reply()) return false;
+    if (!client_.open_session(++request_, restores_ ? 1 : 2) || !await_reply()) return false;
     std::vector<BundleRequest> list(1);
     list[0].name = kBundle;
     if (resumes_) list[0].options = R"({"resume": true})";
@@ -86,7 +88,7 @@ class Drive {
       if (!receive()) return false;
     }
     for (const auto& name : names_) {
-      if (gives_ && name.starts_with("part.")) {
+      if (gives_ && name.ends_with(".tar")) {
         if (!give(name)) return false;
       } else if (!client_.file_handle(++request_, kBundle, name))
         return false;
@@ -105,6 +107,7 @@ class Drive {
     for (fs::directory_iterator at(files_, error), end; !error && at != end; at.increment(error)) {
       if (at->path().filename() != kCapabilities) names_.push_back(at->path().filename());
     }
+    std::ranges::sort(names_);  // manage.json is before any part
     return !error;
   }
 
@@ -171,10 +174,25 @@ class Drive {
     } else if (is_there && !copy(frame.fds[0].borrow(), path)) {
       return false;
     }
+    if (path.filename() == "manage.json" && frame.fds.size() > 1 && !take_manifest(frame.fds[1])) {
+      return false;
+    }
     frame.fds.clear();
     if (!client_.settle(sequence, 0) || !client_.settle(sequence, 1)) return false;
-    if (!restores_ || ++handled_ < names_.size()) return true;
+    if (!restores_) return true;
+    const auto name = path.filename().string();
+    if (is_there && !gives_ && !client_.publish(++request_, kBundle, name, {})) return false;
+    if (++handled_ < names_.size()) return true;
     return client_.publish(++request_, kBundle, "", {}).has_value();
+  }
+
+  // The complete one, without which nothing is unpacked before all is there.
+  bool take_manifest(const UniqueFd& descriptor) {
+    const fs::path kept = files_.string() + ".manifest";
+    if (!restores_) return copy(descriptor.borrow(), kept);
+    if (gives_) return true;
+    const UniqueFd file(::open(kept.c_str(), O_RDONLY | O_CLOEXEC));
+    return file.is_open() && copier_.copy(file.borrow(), descriptor.borrow()).has_value();
   }
 
   bool copy(BorrowedFd from, const fs::path& to) {

@@ -267,7 +267,9 @@ TEST_P(ResumeTest, after_a_week_nothing_waits_any_more) {
 }
 
 INSTANTIATE_TEST_SUITE_P(parts, ResumeTest, ::testing::Values("resume", "resume-given"),
-                         [](const auto& named) -> std::string { return named.index == 0 ? "written" : "given"; });
+                         [](const auto& named) -> std::string {
+                           return named.index == 0 ? "written" : "given";
+                         });
 
 }  // namespace
 }  // namespace backupkit

@@ -119,7 +119,9 @@ public final class SessionRestore implements AutoCloseable {
 
   /**
    * Says that a file is written; with uri "", that every file of the bundle is, which applies the
-   * bundle. Does not block.
+   * bundle. Where "manage.json" is published first, with the complete manifest beside it, each part
+   * is unpacked when it is published, while others come; "manage.json" can then not be asked for
+   * again. Does not block.
    *
    * @param fileMeta the file
    * @param callback told when that was taken; fails with 13900020 for a file never asked for, with
@@ -131,7 +133,9 @@ public final class SessionRestore implements AutoCloseable {
 
   /**
    * Says that a file is written; with uri "", that every file of the bundle is, which applies the
-   * bundle. Does not block.
+   * bundle. Where "manage.json" is published first, with the complete manifest beside it, each part
+   * is unpacked when it is published, while others come; "manage.json" can then not be asked for
+   * again. Does not block.
    *
    * @param fileMeta the file
    * @return completes when that was taken; fails with 13900020 for a file never asked for, with

@@ -58,8 +58,9 @@ final class RestoreRun implements GeneralCallbacks {
     this.progress = event -> SerialExecutor.guarded(() -> progress.on(event));
     snapshots.forEach(
         (bundle, contents) -> {
-          Queue<String> queue = new ArrayDeque<>(contents.names());
-          queue.add(Description.INDEX);
+          // With the index there, the parts are unpacked as they come.
+          Queue<String> queue = new ArrayDeque<>(List.of(Description.INDEX));
+          queue.addAll(contents.names());
           waiting.put(bundle, queue);
         });
   }
@@ -104,9 +105,7 @@ final class RestoreRun implements GeneralCallbacks {
     } else if (waiting.containsKey(bundle) && !ended.isDone()) {
       progress.on(new ProgressEvent(Kind.BEGIN, bundle, "", 0, 0, 0));
       pending.put(bundle, new HashSet<>());
-      for (int i = 0; i < WINDOW; i++) {
-        giveNext(bundle);
-      }
+      giveNext(bundle);
     }
   }
 
@@ -260,6 +259,12 @@ final class RestoreRun implements GeneralCallbacks {
     Set<String> under = pending.get(bundle);
     if (under == null || !under.remove(uri) || failures.containsKey(bundle)) {
       return;
+    }
+    if (uri.equals(Description.INDEX)) {
+      send(bundle, session().publishFile(new FileMeta(bundle, uri)));
+      for (int i = 1; i < WINDOW; i++) {
+        giveNext(bundle);
+      }
     }
     giveNext(bundle);
     if (under.isEmpty()) {
