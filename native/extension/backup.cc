@@ -92,6 +92,7 @@ class Backup {
   Result<void> walk();
   Result<void> visit(const ScanEntry& found, ReadFile* read);
   Result<void> take(const ScanEntry& found, BorrowedFd copy, ReadFile* read = nullptr);
+  Result<bool> keep_unchanged(const ScanEntry& found);
   [[nodiscard]] bool is_too_long(const ScanEntry& found) const;
   Result<std::optional<ManifestRow>> last_row(const std::string& path);
   Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old,
@@ -206,7 +207,11 @@ Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
   if (auto looked = big_files_.look_again(); !looked) return looked;
   if (auto taken = take_beside_before(&found.path); !taken) return taken;
   auto beside = beside_.extract(found.path);
-  if (beside.empty()) return take(found, BorrowedFd(), read);
+  if (beside.empty()) {
+    auto kept = keep_unchanged(found);
+    if (!kept) return failure(kept.error());
+    return *kept ? Result<void>{} : take(found, BorrowedFd(), read);
+  }
   const auto& [member, lost] = beside.mapped();
   if (member.copy.is_open() && !lost) return take(member.found, member.copy.borrow());
   if (!S_ISREG(found.mode)) return take(found, BorrowedFd());  // it belongs to no database
@@ -214,6 +219,19 @@ Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
   if (!old) return failure(old.error());
   // Without a copy it was not there when its database was taken, and does not belong to it.
   return lose(found, *old, lost.value_or(Handling{.fate = Fate::kVanished}));
+}
+
+// Keeps the row of an entry that is neither another name of one nor one of several files that
+// belong together, if it is unchanged. False: it has to be looked at.
+Result<bool> Backup::keep_unchanged(const ScanEntry& found) {
+  if (!history_ || is_too_long(found) || may_be_database(found)) return false;
+  if (found.links > 1 && !S_ISDIR(found.mode)) return false;
+  auto kept = history_->keep_unchanged(found);
+  if (!kept || !*kept) return kept;
+  ++unchanged_;
+  work_.space += occupied(found);
+  account_.store();
+  return true;
 }
 
 // Takes an entry, as its `copy` has it if there is one.

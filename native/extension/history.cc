@@ -170,6 +170,21 @@ Result<std::optional<ManifestRow>> History::match(const std::string& path) {
   return matched ? std::move(*matched) : std::nullopt;
 }
 
+Result<bool> History::keep_unchanged(const ScanEntry& found) {
+  if (!join_ || version_ != ManifestVersion::k2 || is_racy(found, scan_start_)) return false;
+  if (is_taken(found.inode)) return false;
+  std::optional<LineHalves> halves;
+  const auto matched = join_->match_line(found.path, [&](std::string_view line) {
+    halves = same_row_.halves(line, found);
+    return halves.has_value();
+  });
+  if (!matched) give_up(matched.error());
+  if (!matched || !*matched || !halves) return false;
+  take(found.inode);
+  if (auto added = writer_.add(found.path, *halves); !added) return failure(added.error());
+  return true;
+}
+
 // It is as it was written, but a row of it is none: what comes from there on counts as new.
 void History::give_up(const Error& error) {
   join_.reset();
@@ -197,14 +212,17 @@ Result<void> History::keep(const std::string& path,
 Result<std::optional<ManifestRow>> History::held(const std::optional<ManifestRow>& old,
                                                  const ScanEntry& found, BorrowedFd copy,
                                                  Labels labels, FileHasher& hasher) {
-  // One file of the backup is not two entries, which may have one inode on two devices.
-  const auto big_files = big_files_of(found.inode);
-  if (std::ranges::any_of(big_files, &BigFile::is_taken)) return std::nullopt;
+  if (is_taken(found.inode)) return std::nullopt;
   auto as_it_was = holds(old, found, copy, labels, hasher);
   if (!as_it_was) return failure(as_it_was.error());
   if (*as_it_was) return old;
   if (!S_ISREG(found.mode) || found.device != device_) return std::nullopt;
   return moved(found, copy, labels, hasher);
+}
+
+// One file of the backup is not two entries, which may have one inode on two devices.
+bool History::is_taken(uint64_t inode) {
+  return std::ranges::any_of(big_files_of(inode), &BigFile::is_taken);
 }
 
 void History::take(uint64_t inode) {

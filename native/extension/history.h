@@ -21,6 +21,7 @@
 #include "native/manifest/manifest_reader.h"
 #include "native/manifest/manifest_writer.h"
 #include "native/manifest/merge_join.h"
+#include "native/manifest/same_row.h"
 
 namespace backupkit {
 
@@ -45,6 +46,11 @@ class History {
 
   // The row that `path` had in the last backup.
   [[nodiscard]] Result<std::optional<ManifestRow>> match(const std::string& path);
+
+  // Keeps the row of `found`, which is added, if an earlier backup holds it and it is unchanged: no
+  // attribute and no content is looked at. False: that is not so, or match() and held() are needed
+  // to tell.
+  [[nodiscard]] Result<bool> keep_unchanged(const ScanEntry& found);
 
   // The row by which an earlier backup holds what `found` is, if one does: then the row alone is
   // kept. It is `old`, which match() gave for the entry, or that of a big file which had another
@@ -86,6 +92,7 @@ class History {
   [[nodiscard]] Result<void> note(std::string_view line, const ManifestReader& reader,
                                   const struct stat& top);
   [[nodiscard]] std::span<BigFile> big_files_of(uint64_t inode);
+  [[nodiscard]] bool is_taken(uint64_t inode);
   [[nodiscard]] Result<std::optional<ManifestRow>> moved(const ScanEntry& found, BorrowedFd copy,
                                                          Labels labels, FileHasher& hasher);
   [[nodiscard]] Result<void> open_old();
@@ -96,6 +103,7 @@ class History {
   UniqueFd old_;
   UniqueFd file_;
   ManifestWriter writer_;
+  SameRow same_row_;
   std::optional<MergeJoin> join_;
   std::vector<BigFile> big_files_;  // by inode
   uint64_t device_ = 0;             // of the sandbox

@@ -41,7 +41,7 @@ std::function<void(const std::string&)> copied_hook;
 
 // Whether what is being visited is one; who cannot read it finds out again, and says so.
 bool is_database(const ScanEntry& found) {
-  if (found.size == 0 || found.size % kLeastPage != 0) return false;
+  if (!may_be_database(found)) return false;
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   const UniqueFd file(
       retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
@@ -166,6 +166,10 @@ Result<std::optional<SqliteUnit>> failed(SqliteUnit unit, const Error& error) {
 }
 
 }  // namespace
+
+bool may_be_database(const ScanEntry& found) {
+  return S_ISREG(found.mode) && found.size > 0 && found.size % kLeastPage == 0;
+}
 
 Result<std::optional<SqliteUnit>> take_sqlite_unit(
     const ScanEntry& found, BorrowedFd sandbox, Labels labels,

@@ -26,6 +26,9 @@ struct SqliteUnit {
   std::map<std::string, SqliteMember> beside;  // by path: -journal, -shm and -wal
 };
 
+// False: it is no database, and nobody has to open it to know.
+[[nodiscard]] bool may_be_database(const ScanEntry& found);
+
 // Takes the unit of the database that is being visited: copies, as unnamed files on the file system
 // of `sandbox`. Nothing where the file is no database: it does not begin as one does. `wants` says
 // whether the database itself, as it is now, is to be copied.

@@ -86,11 +86,25 @@ Result<std::optional<ManifestRow>> ManifestReader::next() {
 }
 
 Result<std::optional<std::string_view>> ManifestReader::skim() {
+  if (peeked_) return std::exchange(peeked_, std::nullopt);
   if (broken_) return failure(*broken_);
   if (ended_) return std::nullopt;
   auto text = next_text();
   if (!text) broken_ = text.error();
   return text;
+}
+
+Result<std::optional<std::string_view>> ManifestReader::peek() {
+  auto text = skim();
+  if (text) peeked_ = *text;
+  return text;
+}
+
+Result<void> ManifestReader::pass(std::string_view path) {
+  peeked_.reset();
+  auto in_order = check_order(path);
+  if (!in_order) broken_ = in_order.error();
+  return in_order;
 }
 
 Result<std::optional<std::string_view>> ManifestReader::next_text() {

@@ -33,8 +33,14 @@ class ManifestReader {
   // for those of rows.
   [[nodiscard]] Result<std::optional<std::string_view>> skim();
 
+  // What skim() gives next; it is kept for that, or next(). Valid until then.
+  [[nodiscard]] Result<std::optional<std::string_view>> peek();
+  // After peek() has given a line: takes it, unread but for its `path`. Errors as of next(), but
+  // for those of other columns.
+  [[nodiscard]] Result<void> pass(std::string_view path);
+
   [[nodiscard]] ManifestVersion version() const { return version_; }
-  // How many next() and skim() have given.
+  // How many next(), skim() and peek() have come by.
   [[nodiscard]] uint64_t rows() const { return rows_; }
   // Where the line of the one that came last begins.
   [[nodiscard]] uint64_t row_at() const { return line_at_; }
@@ -58,6 +64,7 @@ class ManifestReader {
   ManifestVersion version_ = ManifestVersion::k2;
   Hasher hasher_;
   std::string last_path_;
+  std::optional<std::string_view> peeked_;
   uint64_t rows_ = 0;
   bool ended_ = false;
   std::optional<Error> broken_;

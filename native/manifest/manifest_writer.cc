@@ -22,10 +22,24 @@ ManifestWriter::ManifestWriter(BorrowedFd out) : out_(out) {
 }
 
 Result<void> ManifestWriter::add(const ManifestRow& row) {
-  if (finished_ || (rows_ > 0 && walk_order(last_path_, row.path) >= 0)) std::abort();
-  if (broken_) return failure(*broken_);
+  if (auto begun = begin_row(row.path); !begun) return begun;
   if (auto appended = append_row(row, buffer_); !appended) return appended;
-  last_path_ = row.path;
+  return end_row(row.path);
+}
+
+Result<void> ManifestWriter::add(std::string_view path, const LineHalves& line) {
+  if (auto begun = begin_row(path); !begun) return begun;
+  buffer_.append(line.before).append(1, '0').append(line.after) += '\n';
+  return end_row(path);
+}
+
+Result<void> ManifestWriter::begin_row(std::string_view path) const {
+  if (finished_ || (rows_ > 0 && walk_order(last_path_, path) >= 0)) std::abort();
+  return broken_ ? failure(*broken_) : Result<void>();
+}
+
+Result<void> ManifestWriter::end_row(std::string_view path) {
+  last_path_ = path;
   ++rows_;
   return buffer_.size() < kBuffer ? Result<void>() : flush();
 }

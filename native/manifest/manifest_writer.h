@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/base/hash.h"
 #include "native/manifest/manifest.h"
+#include "native/manifest/same_row.h"
 
 namespace backupkit {
 
@@ -24,12 +26,17 @@ class ManifestWriter {
   // it and the writer can go on.
   [[nodiscard]] Result<void> add(const ManifestRow& row);
 
+  // The same with the row's line in two halves: what is not incremental.
+  [[nodiscard]] Result<void> add(std::string_view path, const LineHalves& line);
+
   // Writes the end.
   [[nodiscard]] Result<void> finish();
 
   [[nodiscard]] uint64_t rows() const { return rows_; }
 
  private:
+  [[nodiscard]] Result<void> begin_row(std::string_view path) const;
+  [[nodiscard]] Result<void> end_row(std::string_view path);
   [[nodiscard]] Result<void> flush();
 
   BorrowedFd out_;

@@ -82,6 +82,20 @@ Result<std::optional<ManifestRow>> MergeJoin::match(std::string_view path) {
   }
 }
 
+Result<bool> MergeJoin::match_line(std::string_view path,
+                                   const std::function<bool(std::string_view)>& is_it) {
+  ManifestReader* reader = old_.streamed();
+  if (reader == nullptr || row_ || ended_) return false;
+  const auto peeked = reader->peek();
+  if (!peeked) return failure(peeked.error());
+  const auto& line = *peeked;
+  if (!line || !is_it(*line)) return false;
+  if (last_path_ && walk_order(*last_path_, path) >= 0) std::abort();
+  last_path_ = path;
+  if (auto passed = reader->pass(path); !passed) return failure(passed.error());
+  return true;
+}
+
 Result<void> MergeJoin::take_below(std::string_view path,
                                    const std::function<Result<void>(ManifestRow)>& take) {
   for (;;) {

@@ -36,6 +36,11 @@ class SortedRows {
   // The next row, or nothing behind the last.
   [[nodiscard]] Result<std::optional<ManifestRow>> next();
 
+  // The reader of what next() gives next; null where that is not as it is read.
+  [[nodiscard]] ManifestReader* streamed() const {
+    return version() == ManifestVersion::k1 ? nullptr : reader_.get();
+  }
+
   [[nodiscard]] ManifestVersion version() const { return reader_->version(); }
 
  private:
@@ -75,6 +80,12 @@ class MergeJoin {
   // The row that `path` had, or nothing. A path that does not come behind the last in walk order is
   // our own mistake: aborts.
   [[nodiscard]] Result<std::optional<ManifestRow>> match(std::string_view path);
+
+  // Instead of match(`path`), if the next row's line, which no path was compared with yet, is the
+  // one: `is_it` is given it without its end, and has to make sure of its path. False: it is not,
+  // or only match() can tell.
+  [[nodiscard]] Result<bool> match_line(std::string_view path,
+                                        const std::function<bool(std::string_view)>& is_it);
 
   // After match(`path`): takes the rows of what is below it, which nothing can be matched with
   // then. An error of `take` ends the call.
