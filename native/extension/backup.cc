@@ -181,21 +181,24 @@ Result<void> Backup::run(UniqueFd old_manifest) {
   return account_.verdict(settings_.bundle);
 }
 
-// Where there is no last backup every file has to be read.
+// Where there is no last backup every file has to be read: that is what the other threads do then,
+// and else they look at directories.
 Result<void> Backup::walk() {
   const bool reads_all = !history_ || history_->is_first();
+  const size_t threads = ReadAhead::usual_threads();
   ReadAhead ahead({.limit = settings_.packing_limit,
                    .labels = settings_.labels,
                    .hashes = history_ != nullptr,
                    .reads = reads_all,
-                   .threads = ReadAhead::usual_threads()},
+                   .threads = reads_all ? threads : 0},
                   {[this](const ScanEntry& found, ReadFile* read) { return visit(found, read); },
                    [this](const Missed& missed) { return miss(missed); }});
   const ScanHandlers handlers{
       .visit = [&](const ScanEntry& found) { return ahead.visit(found); },
       .miss = [&](const Missed& missed) { return ahead.miss(missed); },
   };
-  if (auto walked = scan(sandbox_, settings_.rules, handlers); !walked) return walked;
+  const size_t helpers = reads_all ? 0 : threads;
+  if (auto walked = scan(sandbox_, settings_.rules, handlers, helpers); !walked) return walked;
   return ahead.finish();
 }
 

@@ -51,16 +51,18 @@ bool is_same(const ScanEntry& found, const struct stat& status) {
          now.size == found.size && now.mtime == found.mtime && now.ctime == found.ctime;
 }
 
+// The walk needs some, too, and what it cannot open it would call unreadable.
+bool has_enough_descriptors() {
+  rlimit files{};
+  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur >= kEnoughDescriptors;
+}
+
 }  // namespace
 
 ReadAhead::ReadAhead(const Options& options, Handlers handlers)
     : options_(options), handlers_(std::move(handlers)) {
   options_.limit = std::min(options_.limit, kMostFileBytes);
-  // The walk needs some, too, and what it cannot open it would call unreadable.
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < kEnoughDescriptors) {
-    options_.threads = 0;
-  }
+  if (!has_enough_descriptors()) options_.threads = 0;
 }
 
 ReadAhead::~ReadAhead() {
@@ -76,6 +78,7 @@ ReadAhead::~ReadAhead() {
 
 size_t ReadAhead::usual_threads() {
   cpu_set_t ours{};
+  if (!has_enough_descriptors()) return 0;
   if (::sched_getaffinity(0, sizeof(ours), &ours) != 0) return 0;
   const auto processors = static_cast<size_t>(CPU_COUNT(&ours));
   return processors < 2 ? 0 : std::min(processors - 1, kMostThreads);

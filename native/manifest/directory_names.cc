@@ -23,7 +23,7 @@ bool is_dots(std::string_view name) { return name == "." || name == ".."; }
 }  // namespace
 
 Result<void> each_name(BorrowedFd directory, std::span<char> buffer,
-                       const std::function<void(DirectoryName)>& take) {
+                       const std::function<bool(DirectoryName)>& take) {
   for (;;) {
     const ssize_t got =
         retry([&] { return ::getdents64(directory.get(), buffer.data(), buffer.size()); });
@@ -35,16 +35,19 @@ Result<void> each_name(BorrowedFd directory, std::span<char> buffer,
       std::memcpy(&length, record + offsetof(dirent64, d_reclen), sizeof(length));
       const char* name = record + offsetof(dirent64, d_name);
       const auto kind = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
-      if (!is_dots(name)) take({name, kinds_unknown ? uint8_t{DT_UNKNOWN} : kind});
       at += length;
+      if (is_dots(name)) continue;
+      if (!take({name, kinds_unknown ? uint8_t{DT_UNKNOWN} : kind})) return {};
     }
   }
 }
 
 Result<std::vector<DirectoryName>> read_names(BorrowedFd directory, std::span<char> buffer) {
   std::vector<DirectoryName> names;
-  const auto read =
-      each_name(directory, buffer, [&](DirectoryName name) { names.push_back(std::move(name)); });
+  const auto read = each_name(directory, buffer, [&](DirectoryName name) {
+    names.push_back(std::move(name));
+    return true;
+  });
   if (!read) return failure(read.error());
   settle_names(names);
   return names;

@@ -18,11 +18,11 @@ struct DirectoryName {
   unsigned char kind = DT_UNKNOWN;  // d_type: what is unknown has to be looked at
 };
 
-// Gives `take` the names in `directory` but "." and "..", as they come, from its position on. One
-// that is removed and made anew meanwhile may come twice (readdir(3)). `buffer` is for the kernel's
-// records.
+// Gives `take` the names in `directory` but "." and "..", as they come, from its position on, until
+// it says false. One that is removed and made anew meanwhile may come twice (readdir(3)). `buffer`
+// is for the kernel's records.
 [[nodiscard]] Result<void> each_name(BorrowedFd directory, std::span<char> buffer,
-                                     const std::function<void(DirectoryName)>& take);
+                                     const std::function<bool(DirectoryName)>& take);
 
 // The same names in byte order, each once.
 [[nodiscard]] Result<std::vector<DirectoryName>> read_names(BorrowedFd directory,

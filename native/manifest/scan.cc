@@ -21,12 +21,15 @@
 
 #include "native/base/syscall.h"
 #include "native/manifest/directory_names.h"
+#include "native/manifest/look_ahead.h"
 #include "native/manifest/sorted_names.h"
 
 namespace backupkit {
 namespace {
 
 constexpr size_t kHeldLevels = 64;
+constexpr uint64_t kFewSteps = 64;  // of a walk, that are not worth a thread
+constexpr size_t kMostAhead = 4;    // directories, of each level
 constexpr int kOpenDir = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 // One directory of the way from the root to where the walk is.
@@ -36,7 +39,11 @@ struct Level {
   bool taken = false;
   bool emitted = false;
   SortedNames names;
-  int problem = 0;  // why the walk could not come back to it: an errno
+  std::vector<Look> looks;               // at each of the names, if they were looked at ahead
+  size_t passed = 0;                     // of the names
+  size_t offered = 0;                    // to be looked at ahead, likewise
+  std::deque<LookAhead::Looking> ahead;  // in the order of their names
+  int problem = 0;                       // why the walk could not come back to it: an errno
 };
 
 Timestamp time_of(const timespec& time) {
@@ -69,17 +76,31 @@ Result<UniqueFd> open_same(BorrowedFd parent, const std::string& name, const Sca
   return failure(Error::from_errno(ENOENT, name));
 }
 
+Look look_now(const ScanEntry& entry) {
+  Look look;
+  const int done =
+      ::fstatat(entry.parent.get(), entry.name.c_str(), &look.status, AT_SYMLINK_NOFOLLOW);
+  look.problem = done == 0 ? 0 : errno;
+  return look;
+}
+
 class Walk {
  public:
-  Walk(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers)
-      : root_(root), rules_(rules), handlers_(handlers), buffer_(size_t{64} << 10U) {}
+  Walk(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers, size_t helpers)
+      : root_(root),
+        rules_(rules),
+        handlers_(handlers),
+        buffer_(size_t{64} << 10U),
+        look_ahead_(helpers) {}
 
   Result<void> run() {
     auto walked = begin();
     while (walked && !levels_.empty()) {
+      if (++steps_ > kFewSteps && look_ahead_.has_room()) offer();
       const auto next = levels_.back().names.next();
       if (!next) return failure(next.error());
       const auto& name = *next;
+      if (name) ++levels_.back().passed;
       walked = name ? look_at(*name) : leave();
     }
     return walked;
@@ -90,6 +111,10 @@ class Walk {
   Result<void> look_at(const DirectoryName& name);
   Result<void> look_at_known(ScanEntry entry, bool taken);
   Result<void> enter(ScanEntry entry, bool taken);
+  void offer();
+  bool offer(Level& level, const DirectoryName& name);
+  bool enter_looked_at(Level& level, const ScanEntry& entry);
+  Result<void> read(Level& level, const ScanEntry& entry);
   Result<void> leave();
   Result<void> return_to_above(const Level& last);
   Result<void> emit_levels();
@@ -102,6 +127,8 @@ class Walk {
   const Rules& rules_;
   const ScanHandlers& handlers_;
   std::vector<char> buffer_;
+  LookAhead look_ahead_;
+  uint64_t steps_ = 0;
   std::deque<Level> levels_;
 };
 
@@ -136,11 +163,9 @@ Result<void> Walk::look_at(const DirectoryName& name) {
   entry.parent = level.directory.borrow();
   int problem = -1;  // the look's errno; -1: not looked yet
   const auto look = [&] {
-    struct stat status{};
-    const int done =
-        ::fstatat(entry.parent.get(), entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW);
-    problem = done == 0 ? 0 : errno;
-    if (done == 0) fill(entry, status);
+    const Look now = level.looks.empty() ? look_now(entry) : level.looks[level.passed - 1];
+    problem = now.problem;
+    if (problem == 0) fill(entry, now.status);
   };
   if (name.kind == DT_UNKNOWN) look();
   // What stays unknown is judged as what reaches furthest.
@@ -172,16 +197,63 @@ Result<void> Walk::look_at_known(ScanEntry entry, bool taken) {
 Result<void> Walk::enter(ScanEntry entry, bool taken) {
   Level level;
   level.taken = taken;
-  auto directory = open_same(entry.parent, entry.name, entry);
-  if (!directory) return fail(directory.error().sys_errno, entry.path);
-  level.directory = std::move(*directory);
-  auto names = SortedNames::read(level.directory.borrow(), root_, buffer_);
-  if (!names) return fail(names.error().sys_errno, entry.path);
-  level.names = std::move(*names);
+  if (!enter_looked_at(level, entry)) {
+    if (auto done = read(level, entry); !done) return fail(done.error().sys_errno, entry.path);
+  }
   level.entry = std::move(entry);
   levels_.push_back(std::move(level));
   if (levels_.size() > kHeldLevels) levels_[levels_.size() - kHeldLevels - 1].directory.reset();
   return taken ? emit_levels() : Result<void>();
+}
+
+// Reads the directory that the entry is.
+Result<void> Walk::read(Level& level, const ScanEntry& entry) {
+  auto directory = open_same(entry.parent, entry.name, entry);
+  if (!directory) return failure(directory.error());
+  level.directory = std::move(*directory);
+  auto names = SortedNames::read(level.directory.borrow(), root_, buffer_);
+  if (!names) return failure(names.error());
+  level.names = std::move(*names);
+  return {};
+}
+
+// Takes what was seen of it ahead. False: it was not looked at, or another one was.
+bool Walk::enter_looked_at(Level& level, const ScanEntry& entry) {
+  auto& ahead = levels_.back().ahead;
+  while (!ahead.empty() && ahead.front().name() < entry.name) ahead.pop_front();
+  if (ahead.empty() || ahead.front().name() != entry.name) return false;
+  auto found = ahead.front().finish();
+  ahead.pop_front();
+  if (!found || found->status.st_ino != entry.inode || found->status.st_dev != entry.device) {
+    return false;
+  }
+  level.directory = std::move(found->directory);
+  level.names = SortedNames::of(std::move(found->names));
+  level.looks = std::move(found->looks);
+  return true;
+}
+
+// Has the next directories here looked at ahead.
+void Walk::offer() {
+  Level& level = levels_.back();
+  if (!level.directory.is_open()) return;
+  const auto left = level.names.left();
+  level.offered = std::max(level.offered, level.passed);
+  for (; level.offered - level.passed < left.size(); ++level.offered) {
+    if (!offer(level, left[level.offered - level.passed])) return;
+  }
+}
+
+// False: it has to wait.
+bool Walk::offer(Level& level, const DirectoryName& name) {
+  if (name.kind != DT_DIR) return true;
+  if (level.ahead.size() == kMostAhead || !look_ahead_.has_room()) return false;
+  if (is_left_out(rules_.judge(below(name.text), true, level.taken))) return true;
+  UniqueFd directory(
+      retry([&] { return ::openat(level.directory.get(), name.text.c_str(), kOpenDir); }));
+  if (!directory.is_open()) return true;  // the walk will say why
+  level.ahead.push_back(look_ahead_.begin(std::move(directory), name.text));
+  return true;
 }
 
 Result<void> Walk::leave() {
@@ -288,8 +360,9 @@ void fill(ScanEntry& entry, const struct stat& status) {
   }
 }
 
-Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers) {
-  return Walk(root, rules, handlers).run();
+Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers,
+                  size_t helpers) {
+  return Walk(root, rules, handlers, helpers).run();
 }
 
 }  // namespace backupkit

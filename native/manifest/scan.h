@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -80,8 +81,10 @@ struct ScanHandlers {
 // unreadable. What is unreadable is in that order, too; a directory in which nothing was taken is
 // missed only when it is left. Symlinks are never followed. Holds at most 64 directories open,
 // however deep the tree is, and few of a directory's names, however many it has: the rest is in an
-// unnamed file on the file system of `root`. Error: of a handler, an unreadable root, or of that
-// file.
-[[nodiscard]] Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers);
+// unnamed file on the file system of `root`. So many `helpers` are threads that look at directories
+// before the walk comes to them; the handlers are called by the calling thread. Error: of a
+// handler, an unreadable root, or of that file.
+[[nodiscard]] Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers,
+                                size_t helpers = 0);
 
 }  // namespace backupkit

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "native/io/read.h"
 #include "native/io/tmpfile.h"
@@ -30,13 +31,24 @@ Result<SortedNames> SortedNames::read(BorrowedFd directory, BorrowedFd place,
   const auto take = [&](DirectoryName name) {
     held += sizeof(name) + name.text.size();
     sorted.names_.push_back(std::move(name));
-    if (held < most) return;
+    if (held < most) return true;
     held = 0;
     if (!sorted.write_run(place)) most = std::numeric_limits<size_t>::max();
+    return true;
   };
   if (auto done = each_name(directory, buffer, take); !done) return failure(done.error());
   if (auto begun = sorted.begin(); !begun) return failure(begun.error());
   return sorted;
+}
+
+SortedNames SortedNames::of(std::vector<DirectoryName> names) {
+  SortedNames sorted;
+  sorted.names_ = std::move(names);
+  return sorted;
+}
+
+std::span<const DirectoryName> SortedNames::left() const {
+  return runs_.empty() ? std::span(names_).subspan(next_) : std::span<const DirectoryName>();
 }
 
 // False: the names stay in memory.

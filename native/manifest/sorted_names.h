@@ -21,6 +21,9 @@ class SortedNames {
   // Of none.
   SortedNames() = default;
 
+  // Of these, which are in order, each once.
+  [[nodiscard]] static SortedNames of(std::vector<DirectoryName> names);
+
   // Reads the names in `directory` but "." and "..", from its position on. `buffer` is for the
   // kernel's records. The file is made on the file system of `place`; where it cannot be written,
   // all names stay in memory.
@@ -29,6 +32,9 @@ class SortedNames {
 
   // The next name, each once; none behind the last. Error: they cannot be read again.
   [[nodiscard]] Result<std::optional<DirectoryName>> next();
+
+  // The names behind that, if they are all in memory.
+  [[nodiscard]] std::span<const DirectoryName> left() const;
 
  private:
   // Of the file, each name behind its kind and before a NUL.

@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class NoChangeDuel implements Duel {
   private static final Path WALK = Path.of("target/native/build/bare_walk");
-  private static final String WALKERS = "1"; // as many as a backup walks with
+  private static final int WALKERS = // as many as a backup walks with
+      Math.min(Runtime.getRuntime().availableProcessors(), 4);
   private static final int TABLES = 3; // the snapshot's description, its index and its manifest
 
   private final BenchTree tree;
@@ -41,7 +42,7 @@ final class NoChangeDuel implements Duel {
 
   @Override
   public List<Way> peers() {
-    String[] walk = {WALK.toAbsolutePath().toString(), tree.sandbox().toString(), WALKERS};
+    String[] walk = {WALK.toAbsolutePath().toString(), tree.sandbox().toString(), String.valueOf(WALKERS)};
     return List.of(fresh -> Tool.succeed(rsync("-an")), fresh -> Tool.succeed(walk));
   }
 
