@@ -42,7 +42,9 @@ final class NoChangeDuel implements Duel {
 
   @Override
   public List<Way> peers() {
-    String[] walk = {WALK.toAbsolutePath().toString(), tree.sandbox().toString(), String.valueOf(WALKERS)};
+    String[] walk = {
+      WALK.toAbsolutePath().toString(), tree.sandbox().toString(), String.valueOf(WALKERS)
+    };
     return List.of(fresh -> Tool.succeed(rsync("-an")), fresh -> Tool.succeed(walk));
   }
 
