@@ -252,17 +252,18 @@ std::span<History::BigFile> History::big_files_of(uint64_t inode) {
 
 Result<UniqueFd> History::finish(const Corrections& corrections) {
   if (auto finished = writer_.finish(); !finished) return failure(finished.error());
-  if (corrections.empty()) return reopen_readonly(file_.borrow());
+  const UniqueFd written = std::move(file_);  // nobody has it open to write afterwards
+  if (corrections.empty()) return reopen_readonly(written.borrow());
   auto corrected = unnamed_file(sandbox_);
   if (!corrected) return failure(corrected.error().in("the manifest"));
-  auto done = correct(corrected->borrow(), corrections);
+  auto done = correct(written.borrow(), corrected->borrow(), corrections);
   if (!done) return failure(done.error());
   return reopen_readonly(corrected->borrow());
 }
 
 // Writes the manifest once more: rows are added in walk order, and what is known late is not.
-Result<void> History::correct(BorrowedFd into, const Corrections& corrections) {
-  auto reader = ManifestReader::open(file_.borrow());
+Result<void> History::correct(BorrowedFd from, BorrowedFd into, const Corrections& corrections) {
+  auto reader = ManifestReader::open(from);
   if (!reader) return failure(reader.error());
   ManifestWriter writer(into);
   for (;;) {

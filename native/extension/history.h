@@ -74,7 +74,8 @@ class History {
   // added; none: that, and the links to it, are left out.
   using Corrections = std::map<std::string, std::optional<ManifestRow>>;
 
-  // The complete new manifest, read-only. Nothing may be added afterwards.
+  // The complete new manifest, read-only, which nobody has open to write. Nothing may be added
+  // afterwards.
   [[nodiscard]] Result<UniqueFd> finish(const Corrections& corrections);
 
  private:
@@ -97,7 +98,8 @@ class History {
                                                          Labels labels, FileHasher& hasher);
   [[nodiscard]] Result<void> open_old();
   void give_up(const Error& error);
-  [[nodiscard]] Result<void> correct(BorrowedFd into, const Corrections& corrections);
+  [[nodiscard]] static Result<void> correct(BorrowedFd from, BorrowedFd into,
+                                            const Corrections& corrections);
 
   BorrowedFd sandbox_;
   UniqueFd old_;

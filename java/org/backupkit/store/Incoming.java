@@ -118,7 +118,9 @@ final class Incoming implements AutoCloseable {
       if (uri.equals(Description.INDEX)) {
         files.put(uri, file.fd().copyTo(target));
         if (manifest != null) {
-          manifest.copyTo(directory.resolve(Description.MANIFEST));
+          Path complete = directory.resolve(Description.MANIFEST);
+          take(manifest, complete);
+          beginWriteOut(complete);
         }
         return;
       }
@@ -138,7 +140,7 @@ final class Incoming implements AutoCloseable {
     }
   }
 
-  /** Takes a part as it is where it can be had like that. A big file may be the app's own. */
+  /** Takes what the service made as it is where it can be had like that. */
   private static long take(Fd file, Path target) throws IOException {
     Files.deleteIfExists(target);
     boolean isNamed = Bridge.giveName(file.number(), PathBytes.of(target));

@@ -100,9 +100,9 @@ class SnapshotStoreTest {
     assertEquals(-1, Arrays.mismatch(bytes, Files.readAllBytes(photo)));
   }
 
-  /** What a part costs is its name: its bytes stay where the extension has written them. */
+  /** What they cost is a name: their bytes stay where the extension has written them. */
   @Test
-  void part_onTheSameFileSystem_isTakenAndNotCopied() throws IOException {
+  void partAndManifest_onTheSameFileSystem_areTakenAndNotCopied() throws IOException {
     Assumptions.assumeTrue(
         Set.of("ext4", "xfs", "btrfs", "tmpfs").contains(Files.getFileStore(folder).type()),
         "the file system may have no unnamed files");
@@ -112,19 +112,22 @@ class SnapshotStoreTest {
       Progress whileItIsOpen = event -> delivered.addAll(openInodes(event));
       assertTrue(store.backupFull(service, List.of(NOTES), whileItIsOpen).succeeded());
     }
+    Path snapshot = store.snapshots().get(0).directory();
     Path part =
-        Directories.entries(store.snapshots().get(0).directory()).stream()
+        Directories.entries(snapshot).stream()
             .filter(file -> file.toString().endsWith(FIRST_PART))
             .findAny()
             .orElseThrow();
-    assertTrue(delivered.contains(Files.getAttribute(part, "unix:ino")), delivered.toString());
-    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(part)));
+    for (Path file : List.of(part, snapshot.resolve("manifest"))) {
+      assertTrue(delivered.contains(Files.getAttribute(file, "unix:ino")), delivered.toString());
+      assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+    }
   }
 
-  /** The inodes of the descriptors that this process has when a part has come. */
+  /** The inodes of the descriptors that this process has when a file has come. */
   private static List<Object> openInodes(ProgressEvent event) {
     List<Object> inodes = new ArrayList<>();
-    if (event.kind() == Kind.FILE && event.text().endsWith(FIRST_PART)) {
+    if (event.kind() == Kind.FILE) {
       try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
         for (Path descriptor : descriptors.toList()) {
           if (Files.exists(descriptor)) {
