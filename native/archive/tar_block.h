@@ -52,11 +52,13 @@ inline constexpr size_t kSparseNumber = 12;
 // The sum of the block's bytes with spaces for the checksum itself.
 [[nodiscard]] constexpr int64_t checksum_of(std::span<const uint8_t, kTarBlock> block,
                                             bool as_signed) {
-  int64_t sum = 0;
-  for (size_t i = 0; i < kTarBlock; ++i) {
-    const bool inside = i >= kChecksum.offset && i < kChecksum.offset + kChecksum.length;
-    const uint8_t byte = inside ? uint8_t{' '} : block[i];
-    sum += as_signed ? int64_t{static_cast<int8_t>(byte)} : int64_t{byte};
+  const auto value = [&](uint8_t byte) {
+    return as_signed ? int{static_cast<int8_t>(byte)} : int{byte};
+  };
+  int sum = 0;
+  for (const uint8_t byte : block) sum += value(byte);
+  for (const uint8_t byte : block.subspan(kChecksum.offset, kChecksum.length)) {
+    sum += ' ' - value(byte);
   }
   return sum;
 }
