@@ -52,33 +52,36 @@ Result<std::string> TarWriter::add_file(const Entry& entry, BorrowedFd content) 
   return failure(Error{Code::kPackFailed, copied.read_errno, "\"" + entry.path + why});
 }
 
-Result<void> TarWriter::add_file(const Entry& entry, std::span<const uint8_t> content) {
-  if (entry.type != EntryType::kFile || entry.size != content.size() || !entry.holes.empty()) {
-    return failure(Code::kInvalidArgument, "\"" + entry.path + "\" is no such file");
+Result<void> TarWriter::add_encoded(SharedBytes entry) {
+  if (auto open = check_open(); !open) return open;
+  if (entry.bytes.empty() || tar_padding(entry.bytes.size()) != 0) {
+    return failure(Code::kInvalidArgument, "an entry is whole blocks");
   }
-  if (auto started = start(entry); !started) return started;
-  if (auto added = append(content); !added) return added;
-  return append_zeros(tar_padding(entry.size));
+  if (auto marked = mark(0, 0); !marked) return marked;
+  ++entries_;
+  add_piece(std::move(entry));
+  return {};
 }
 
-// Either nothing of the entry will be written before it is whole, or it begins in an empty buffer.
+// Either nothing of the entry will be written before it is whole, or nothing is waiting before it.
 Result<void> TarWriter::mark(uint64_t header, uint64_t content) {
   const uint64_t left = kBufferSize - used_;
   const bool fits = header <= left && content <= left - header;
-  if (!fits) {
+  if (!fits || waiting_ >= kBufferSize) {
     if (auto flushed = flush(); !flushed) return flushed;
     mark_.archive_hash.copy_from(archive_hash_);
   }
   mark_.used = used_;
+  mark_.waiting = waiting_;
   mark_.size = size_;
   return {};
 }
 
 Result<void> TarWriter::take_back() {
   if (auto open = check_open(); !open) return open;
-  const uint64_t written = size_ - used_;
-  const uint64_t kept = mark_.size - mark_.used;
-  if (written > kept) {  // the entry began in an empty buffer, and that was written
+  const uint64_t written = size_ - waiting_;
+  const uint64_t kept = mark_.size - mark_.waiting;
+  if (written > kept) {  // nothing was waiting before the entry, and some of it was written
     const auto at = ::lseek(out_.get(), -static_cast<off_t>(written - kept), SEEK_CUR);
     if (at < 0 || ::ftruncate(out_.get(), at) != 0) {
       broken_ = Error::from_errno(errno, "taking an entry back out of an archive");
@@ -86,6 +89,7 @@ Result<void> TarWriter::take_back() {
     }
     archive_hash_.copy_from(mark_.archive_hash);
   }
+  drop_pieces(waiting_ - mark_.waiting);
   used_ = mark_.used;
   size_ = mark_.size;
   --entries_;
@@ -119,6 +123,39 @@ Result<void> TarWriter::start(const Entry& entry) {
 
 std::span<uint8_t> TarWriter::room() { return {buffer_.get() + used_, kBufferSize - used_}; }
 
+// What is at the begin of the room is of the archive now.
+void TarWriter::take_room(size_t count) {
+  add_piece({.bytes = room().first(count)});
+  used_ += count;
+}
+
+void TarWriter::add_piece(SharedBytes piece) {
+  const size_t count = piece.bytes.size();
+  const bool goes_on = !pieces_.empty() && keepers_.back() == piece.keeper &&
+                       pieces_.back().data() + pieces_.back().size() == piece.bytes.data();
+  if (goes_on) {
+    pieces_.back() = {pieces_.back().data(), pieces_.back().size() + count};
+  } else {
+    pieces_.push_back(piece.bytes);
+    keepers_.push_back(std::move(piece.keeper));
+  }
+  waiting_ += count;
+  size_ += count;
+}
+
+void TarWriter::drop_pieces(uint64_t bytes) {
+  waiting_ -= bytes;
+  while (bytes > 0) {
+    auto& last = pieces_.back();
+    const auto count = static_cast<size_t>(std::min<uint64_t>(bytes, last.size()));
+    bytes -= count;
+    last = last.first(last.size() - count);
+    if (!last.empty()) continue;
+    pieces_.pop_back();
+    keepers_.pop_back();
+  }
+}
+
 Result<void> TarWriter::append(std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     if (used_ == kBufferSize) {
@@ -127,8 +164,7 @@ Result<void> TarWriter::append(std::span<const uint8_t> bytes) {
     const size_t count = std::min(bytes.size(), room().size());
     std::memcpy(room().data(), bytes.data(), count);
     bytes = bytes.subspan(count);
-    used_ += count;
-    size_ += count;
+    take_room(count);
   }
   return {};
 }
@@ -141,8 +177,7 @@ Result<void> TarWriter::append_zeros(uint64_t count) {
     const size_t some = static_cast<size_t>(std::min<uint64_t>(count, room().size()));
     std::memset(room().data(), 0, some);
     count -= some;
-    used_ += some;
-    size_ += some;
+    take_room(some);
   }
   return {};
 }
@@ -162,8 +197,7 @@ Result<void> TarWriter::copy_in(BorrowedFd content, uint64_t size, Copied& copie
     const auto count = static_cast<size_t>(got);
     content_hash_.update(target.first(count));
     left -= count;
-    used_ += count;
-    size_ += count;
+    take_room(count);
   }
   copied.missing += left;
   return append_zeros(left + tar_padding(size));
@@ -189,12 +223,15 @@ Result<void> TarWriter::copy_data(BorrowedFd content, const Entry& entry, Copied
 }
 
 Result<void> TarWriter::flush() {
-  const std::span<const uint8_t> filled(buffer_.get(), used_);
-  archive_hash_.update(filled);
-  auto written = write_all(out_.borrow(), filled, "writing an archive");
-  if (!written) broken_ = written.error();
-  if (written) used_ = 0;
-  return written;
+  for (const auto piece : pieces_) archive_hash_.update(piece);
+  auto written = write_all(out_.borrow(), pieces_, "writing an archive");
+  if (!written) {
+    broken_ = written.error();
+    return written;
+  }
+  drop_pieces(waiting_);
+  used_ = 0;
+  return {};
 }
 
 }  // namespace backupkit

@@ -6,15 +6,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/archive/tar_header.h"
 #include "native/base/hash.h"
+#include "native/base/shared_bytes.h"
 
 namespace backupkit {
 
-// Collects headers and content in one buffer and writes it in large pieces. Not for two threads.
+// Collects headers and content and writes them in large pieces. Not for two threads.
 // After an error of the archive's own descriptor every call fails with it. An error of one file's
 // content leaves the archive well-formed, and the writer can go on.
 class TarWriter {
@@ -31,8 +33,9 @@ class TarWriter {
   // why); zeros stand for what is missing, the entry is in the archive and counts.
   [[nodiscard]] Result<std::string> add_file(const Entry& entry, BorrowedFd content);
 
-  // The same with a content that was read: entry.size bytes, and no holes.
-  [[nodiscard]] Result<void> add_file(const Entry& entry, std::span<const uint8_t> content);
+  // Adds an entry as it stands in an archive: encode_header(), its content, and what fills that up
+  // to whole blocks. They are written from where they are.
+  [[nodiscard]] Result<void> add_encoded(SharedBytes entry);
 
   // Takes the entry added last out again, as if it had never been added: at most once after each,
   // also after one whose content failed. An error is one of the archive's own descriptor, which
@@ -42,7 +45,7 @@ class TarWriter {
   // Writes the end of the archive. Nothing can be added afterwards.
   [[nodiscard]] Result<void> finish();
 
-  // Bytes of the archive so far, those still in the buffer included.
+  // Bytes of the archive so far, those not written yet included.
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] uint64_t entries() const { return entries_; }
 
@@ -66,11 +69,15 @@ class TarWriter {
   [[nodiscard]] Result<void> copy_data(BorrowedFd content, const Entry& entry, Copied& copied);
   [[nodiscard]] Result<void> mark(uint64_t header, uint64_t content);
   [[nodiscard]] std::span<uint8_t> room();
+  void take_room(size_t count);
+  void add_piece(SharedBytes piece);
+  void drop_pieces(uint64_t bytes);
   [[nodiscard]] Result<void> flush();
 
   // Where the entry added last begins.
   struct Mark {
     size_t used = 0;
+    uint64_t waiting = 0;
     uint64_t size = 0;
     Hasher archive_hash;  // set where the entry may be larger than the buffer
   };
@@ -79,6 +86,10 @@ class TarWriter {
   Mark mark_;
   std::unique_ptr<uint8_t[]> buffer_;  // NOLINT(modernize-avoid-c-arrays): never initialised
   size_t used_ = 0;
+  // What is not written yet, in order: pieces of the buffer, and of what others keep.
+  std::vector<std::span<const uint8_t>> pieces_;
+  std::vector<std::shared_ptr<const void>> keepers_;  // of each; none of the buffer's
+  uint64_t waiting_ = 0;                              // bytes of them all
   uint64_t size_ = 0;
   uint64_t entries_ = 0;
   bool finished_ = false;

@@ -13,6 +13,21 @@
 #include <array>
 
 namespace backupkit {
+namespace {
+
+std::string text_of(const XXH128_hash_t& hash) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text = "xxh3:";
+  for (const unsigned char byte : canonical.digest) {
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
+  return text;
+}
+
+}  // namespace
 
 struct Hasher::State {
   alignas(64) XXH3_state_t xxh3;
@@ -34,16 +49,13 @@ void Hasher::update_zeros(uint64_t count) {
 void Hasher::copy_from(const Hasher& other) { XXH3_copyState(&state_->xxh3, &other.state_->xxh3); }
 
 std::string Hasher::finish() {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state_->xxh3));
+  const auto hash = XXH3_128bits_digest(&state_->xxh3);
   XXH3_128bits_reset(&state_->xxh3);
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text = "xxh3:";
-  for (const unsigned char byte : canonical.digest) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 15U];
-  }
-  return text;
+  return text_of(hash);
+}
+
+std::string hash_of(std::span<const uint8_t> bytes) {
+  return text_of(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
 uint64_t hash64(std::span<const uint8_t> bytes, uint64_t seed) {

@@ -29,6 +29,9 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
+// The hash of these bytes alone, as Hasher gives it.
+[[nodiscard]] std::string hash_of(std::span<const uint8_t> bytes);
+
 // XXH3-64 of `bytes` under `seed`.
 [[nodiscard]] uint64_t hash64(std::span<const uint8_t> bytes, uint64_t seed);
 

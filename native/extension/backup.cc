@@ -103,9 +103,10 @@ class Backup {
                                              BorrowedFd copy);
   Result<void> keep_last(const ScanEntry& found, const ManifestRow& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
+  Result<void> add(const ScanEntry& found, const std::optional<ManifestRow>& old, BorrowedFd copy);
   Result<void> add_plain(ScanEntry found, const std::optional<ManifestRow>& old);
-  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old, BorrowedFd copy,
-                        ReadFile* read = nullptr);
+  Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old, BorrowedFd copy);
+  Result<void> add_read(const ScanEntry& found, ReadFile& read);
   Result<void> miss(const Missed& missed);
   [[nodiscard]] bool is_beside(const std::string& path) const;
   Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
@@ -262,7 +263,7 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* rea
   const auto held = held_by(found, *old, copy);
   if (!held) return failure(held.error());
   if (const auto& by = *held) return keep_last(found, *by);
-  return S_ISREG(found.mode) ? add_file(found, *old, copy, read) : add_plain(found, *old);
+  return read != nullptr ? add_read(found, *read) : add(found, *old, copy);
 }
 
 // Takes a database, and remembers what is beside it until the walk comes by.
@@ -403,6 +404,11 @@ bool Backup::may_keep(const ManifestRow& row, const Missed& missed) const {
   return first != first_names_.end() && first->second.path == row.target;
 }
 
+Result<void> Backup::add(const ScanEntry& found, const std::optional<ManifestRow>& old,
+                         BorrowedFd copy) {
+  return S_ISREG(found.mode) ? add_file(found, old, copy) : add_plain(found, old);
+}
+
 // An entry without content.
 Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>& old) {
   if (auto read = read_attributes(found, BorrowedFd(), settings_.labels); !read) {
@@ -416,11 +422,11 @@ Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>
 }
 
 Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>& old,
-                              BorrowedFd copy, ReadFile* read) {
+                              BorrowedFd copy) {
   bool is_big = found.size > settings_.packing_limit;
   Result<Handling> handling;
   if (!is_big) {
-    handling = read != nullptr ? small_files_.pack(found, *read) : small_files_.pack(found, copy);
+    handling = small_files_.pack(found, copy);
     is_big = handling && handling->grew;
   }
   if (is_big) handling = big_files_.add(found, old, copy);
@@ -433,6 +439,16 @@ Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>&
   ManifestRow added = row(found, handling->in);
   added.hash = std::move(handling->hash);
   if (is_big) return store_row(added);
+  work_.bytes_packed += found.size;
+  return store_part_row(added);
+}
+
+// A file that was read ahead: it is small, and has no other name.
+Result<void> Backup::add_read(const ScanEntry& found, ReadFile& read) {
+  auto part = parts_.add_encoded(std::move(read.encoded));
+  if (!part) return failure(part.error());
+  ManifestRow added = row(found, *part);
+  added.hash = std::move(read.hash);
   work_.bytes_packed += found.size;
   return store_part_row(added);
 }

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,10 +38,10 @@ Result<Parts::Packed> Parts::add_file(const Entry& entry, BorrowedFd content) {
   return Packed{name(), std::move(*hash)};
 }
 
-Result<std::string> Parts::add_file(const Entry& entry, std::span<const uint8_t> content) {
+Result<std::string> Parts::add_encoded(SharedBytes entry) {
   auto writer = open();
   if (!writer) return failure(writer.error());
-  if (auto added = (*writer)->add_file(entry, content); !added) return failure(added.error());
+  if (auto added = (*writer)->add_encoded(std::move(entry)); !added) return failure(added.error());
   return name();
 }
 

@@ -3,11 +3,11 @@
 
 #include <deque>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "native/archive/tar_writer.h"
+#include "native/base/shared_bytes.h"
 #include "native/extension/link.h"
 #include "native/manifest/index.h"
 #include "native/manifest/manifest_writer.h"
@@ -38,8 +38,8 @@ class Parts {
   // Adds a file. Errors as of TarWriter::add_file().
   [[nodiscard]] Result<Packed> add_file(const Entry& entry, BorrowedFd content);
 
-  // The same with a content that was read, which the hash is of.
-  [[nodiscard]] Result<std::string> add_file(const Entry& entry, std::span<const uint8_t> content);
+  // Adds an entry as of TarWriter::add_encoded().
+  [[nodiscard]] Result<std::string> add_encoded(SharedBytes entry);
 
   // Takes the file added last out of its part again.
   [[nodiscard]] Result<void> take_back();

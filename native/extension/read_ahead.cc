@@ -13,16 +13,13 @@
 #include <ctime>
 #include <memory>
 #include <mutex>
-#include <span>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "native/base/syscall.h"
-#include "native/extension/attributes.h"
 #include "native/extension/metadata.h"
-#include "native/io/read.h"
 #include "native/manifest/change.h"
 
 namespace backupkit {
@@ -31,10 +28,14 @@ namespace {
 constexpr size_t kMostItems = 512;
 constexpr uint64_t kMostDirectories = 32;
 constexpr uint64_t kMostBytes = uint64_t{8} << 20U;
-constexpr size_t kBatch = 32;         // of entries, that are worth a wake-up
-constexpr uint64_t kFewEntries = 64;  // of them all, that are not worth a thread
+constexpr uint64_t kHeaderBytes = 2048;  // an archive's usual, and what fills up the last block
+constexpr size_t kBatch = 32;            // of entries, that are worth a wake-up
+constexpr uint64_t kFewEntries = 64;     // of them all, that are not worth a thread
 constexpr uint64_t kMostFileBytes = uint64_t{256} << 10U;  // the kernel's own copy is better then
 constexpr size_t kMostThreads = 3;
+// At a time by one thread: enough that it is worth a wake-up, few enough not to be waited for.
+constexpr size_t kMostTaken = 16;
+constexpr uint64_t kMostTakenBytes = uint64_t{128} << 10U;
 constexpr rlim_t kEnoughDescriptors = 512;
 
 Timestamp now() {
@@ -43,13 +44,8 @@ Timestamp now() {
   return {time.tv_sec, static_cast<uint32_t>(time.tv_nsec)};
 }
 
-// Whether the look that `found` is of saw this very state.
-bool is_same(const ScanEntry& found, const struct stat& status) {
-  ScanEntry now;
-  fill(now, status);
-  return now.inode == found.inode && now.device == found.device && now.mode == found.mode &&
-         now.size == found.size && now.mtime == found.mtime && now.ctime == found.ctime;
-}
+// How many bytes of memory it takes to read it.
+uint64_t cost_of(const ScanEntry& found) { return found.size + kHeaderBytes; }
 
 // The walk needs some, too, and what it cannot open it would call unreadable.
 bool has_enough_descriptors() {
@@ -60,7 +56,7 @@ bool has_enough_descriptors() {
 }  // namespace
 
 ReadAhead::ReadAhead(const Options& options, Handlers handlers)
-    : options_(options), handlers_(std::move(handlers)) {
+    : options_(options), handlers_(std::move(handlers)), reader_{{}, reader_of_files()} {
   options_.limit = std::min(options_.limit, kMostFileBytes);
   if (!has_enough_descriptors()) options_.threads = 0;
 }
@@ -157,7 +153,7 @@ Result<void> ReadAhead::flush() {
   std::unique_lock held(mutex_);
   newest_ = staged_.back().number;
   for (auto& item : staged_) {
-    if (item.state == State::kWaiting) bytes_ += std::get<ScanEntry>(item.entry).size;
+    if (item.state == State::kWaiting) bytes_ += cost_of(std::get<ScanEntry>(item.entry));
     window_.push_back(std::move(item));
   }
   staged_.clear();
@@ -178,12 +174,12 @@ bool ReadAhead::has_room(size_t part) const {
          newest_ - window_.front().number < kMostDirectories / part;
 }
 
-// Waits until the first item has been read if a thread is about it, and helps meanwhile.
+// Waits until the first item has been read if it is to be, and helps meanwhile.
 void ReadAhead::await_first(std::unique_lock<std::mutex>& held) {
-  while (window_.front().state == State::kTaken) {
-    if (Item* other = take_waiting()) {
+  while (!is_ready(window_.front())) {
+    if (take_waiting(reader_)) {
       held.unlock();
-      read_taken(*other, hasher_);
+      read_taken(reader_);
       held.lock();
     } else {
       filled_.wait(held);
@@ -191,7 +187,7 @@ void ReadAhead::await_first(std::unique_lock<std::mutex>& held) {
   }
 }
 
-// Takes the first items out: those that are ready, or one that nobody has begun to read.
+// Takes the first items out, which are ready.
 void ReadAhead::take_batch(std::vector<Item>& batch) {
   do {
     batch.push_back(std::move(window_.front()));
@@ -200,10 +196,10 @@ void ReadAhead::take_batch(std::vector<Item>& batch) {
   } while (batch.size() < kBatch && !window_.empty() && is_ready(window_.front()));
 }
 
-Result<void> ReadAhead::hand_on(const Item& item) const {
+Result<void> ReadAhead::hand_on(Item& item) const {
   const auto* missed = std::get_if<Missed>(&item.entry);
   if (missed != nullptr) return handlers_.miss(*missed);
-  return handlers_.visit(std::get<ScanEntry>(item.entry), item.read.get());
+  return handlers_.visit(std::get<ScanEntry>(item.entry), item.read ? &*item.read : nullptr);
 }
 
 // As many as there can be.
@@ -232,7 +228,7 @@ void ReadAhead::hand_on_all() {
     Result<void> handed;
     uint64_t bytes = 0;
     for (auto& item : batch) {
-      if (item.state != State::kSkipped) bytes += std::get<ScanEntry>(item.entry).size;
+      if (item.state != State::kSkipped) bytes += cost_of(std::get<ScanEntry>(item.entry));
       if (handed) handed = hand_on(item);
       item = {};
     }
@@ -246,62 +242,44 @@ void ReadAhead::hand_on_all() {
 }
 
 void ReadAhead::work() {
-  Hasher hasher;
+  Reader reader{.taken = {}, .files = reader_of_files()};
   std::unique_lock held(mutex_);
   while (!is_ended_) {
-    Item* item = take_waiting();
-    if (item == nullptr) {
+    if (!take_waiting(reader)) {
       waiting_.wait(held);
       continue;
     }
     held.unlock();
-    read_taken(*item, hasher);
+    read_taken(reader);
     held.lock();
   }
 }
 
-// Under the lock.
-ReadAhead::Item* ReadAhead::take_waiting() {
-  for (; next_ < window_.size(); ++next_) {
-    if (window_[next_].state != State::kWaiting) continue;
-    window_[next_].state = State::kTaken;
-    return &window_[next_++];
+// Under the lock. False: nothing is waiting.
+bool ReadAhead::take_waiting(Reader& reader) {
+  reader.taken.clear();
+  uint64_t bytes = 0;
+  for (; next_ < window_.size() && reader.taken.size() < kMostTaken; ++next_) {
+    Item& item = window_[next_];
+    if (item.state != State::kWaiting) continue;
+    if (bytes >= kMostTakenBytes) break;
+    bytes += std::get<ScanEntry>(item.entry).size;
+    item.state = State::kTaken;
+    reader.taken.push_back(&item);
   }
-  return nullptr;
+  return !reader.taken.empty();
 }
 
-void ReadAhead::read_taken(Item& item, Hasher& hasher) {
-  auto read_file = read(std::get<ScanEntry>(item.entry), item.looked, hasher);
+void ReadAhead::read_taken(Reader& reader) {
+  for (Item* item : reader.taken) {
+    auto& found = std::get<ScanEntry>(item->entry);
+    if (!is_racy(found, item->looked)) item->read = reader.files.read(found);
+  }
   {
     const std::lock_guard held(mutex_);
-    item.read = std::move(read_file);
-    item.state = State::kDone;
+    for (Item* item : reader.taken) item->state = State::kDone;
   }
   filled_.notify_one();
-}
-
-// Null: it is for the backup to see what is the matter with it.
-std::unique_ptr<ReadFile> ReadAhead::read(const ScanEntry& found, Timestamp looked,
-                                          Hasher& hasher) const {
-  if (is_racy(found, looked)) return nullptr;
-  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  const UniqueFd file(
-      retry([&] { return ::openat(found.parent.get(), found.name.c_str(), kFlags); }));
-  if (!file.is_open()) return nullptr;
-  auto read = std::make_unique<ReadFile>();
-  read->found = found;
-  if (!read_attributes(read->found, file.borrow(), options_.labels)) return nullptr;
-  if (!read->found.holes.empty()) return nullptr;
-  read->bytes = std::make_unique_for_overwrite<uint8_t[]>(found.size);
-  const std::span bytes(reinterpret_cast<char*>(read->bytes.get()), found.size);
-  const auto whole = read_exactly(file.borrow(), bytes, 0);
-  if (!whole || !*whole) return nullptr;
-  struct stat after{};
-  if (::fstat(file.get(), &after) != 0 || !is_same(found, after)) return nullptr;
-  if (!options_.hashes) return read;
-  hasher.update(read->content());
-  read->hash = hasher.finish();
-  return read;
 }
 
 }  // namespace backupkit

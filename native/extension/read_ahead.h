@@ -17,23 +17,16 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
-#include "native/base/hash.h"
+#include "native/base/shared_bytes.h"
+#include "native/extension/file_reader.h"
 #include "native/extension/settings.h"
 #include "native/manifest/scan.h"
 
 namespace backupkit {
 
-// A file as it was at one time: it did not change from the look at it until it was read.
-struct ReadFile {
-  ScanEntry found;                   // with its attributes; it has no holes
-  std::unique_ptr<uint8_t[]> bytes;  // NOLINT(modernize-avoid-c-arrays): never initialised
-  std::string hash;                  // empty where none was wanted
-
-  [[nodiscard]] std::span<const uint8_t> content() const { return {bytes.get(), found.size}; }
-};
-
 // Stands between the walk and the backup, on other threads: hands the entries on in the order in
-// which they came, some hundreds behind, with those files that were read meanwhile. What could not
+// which they came, some hundreds behind, with those files that were read meanwhile; these have
+// their attributes, and no holes. What could not
 // be read so, changed, has holes or other names, or is too large is handed on as it came, for the
 // backup to deal with. A walk of few entries never starts a thread. Called by one thread; the
 // handlers are called one at a time, by that one or another.
@@ -83,7 +76,13 @@ class ReadAhead {
     uint64_t number = 0;  // of the directory that the walk was in
     Timestamp looked{};   // when the walk looked at it
     State state = State::kSkipped;
-    std::unique_ptr<ReadFile> read{};
+    std::optional<ReadFile> read{};
+  };
+
+  // What one thread reads.
+  struct Reader {
+    std::vector<Item*> taken;
+    FileReader files;
   };
 
   [[nodiscard]] static bool is_ready(const Item& item) {
@@ -98,14 +97,15 @@ class ReadAhead {
   [[nodiscard]] Result<void> await_empty();
   void await_first(std::unique_lock<std::mutex>& held);
   void take_batch(std::vector<Item>& batch);
-  [[nodiscard]] Result<void> hand_on(const Item& item) const;
+  [[nodiscard]] Result<void> hand_on(Item& item) const;
   void start_threads();
   void hand_on_all();
   void work();
-  [[nodiscard]] Item* take_waiting();
-  void read_taken(Item& item, Hasher& hasher);
-  [[nodiscard]] std::unique_ptr<ReadFile> read(const ScanEntry& found, Timestamp looked,
-                                               Hasher& hasher) const;
+  [[nodiscard]] bool take_waiting(Reader& reader);
+  void read_taken(Reader& reader);
+  [[nodiscard]] FileReader reader_of_files() {
+    return FileReader(pool_, options_.labels, options_.hashes);
+  }
 
   Options options_;
   Handlers handlers_;
@@ -125,7 +125,8 @@ class ReadAhead {
   bool is_stuck_ = false;            // the walk, until there is room or nothing left
   bool is_ended_ = false;
   std::optional<Error> error_;
-  Hasher hasher_;        // of the one who hands on
+  BlockPool pool_;
+  Reader reader_;        // of the one who hands on
   std::thread handing_;  // not there: the calling thread does it
   std::vector<std::thread> threads_;
 };

@@ -14,13 +14,6 @@ Result<Handling> handling_of(const Error& error) {
   return handling;
 }
 
-Result<Handling> SmallFiles::pack(ScanEntry& found, ReadFile& read) {
-  auto part = parts_.add_file(header_of(read.found), read.content());
-  if (!part) return failure(part.error());
-  found = std::move(read.found);
-  return Handling{.in = std::move(*part), .hash = std::move(read.hash)};
-}
-
 Result<Handling> SmallFiles::pack(ScanEntry& found, BorrowedFd copy) {
   for (int reading = 0; reading < kMostReadings; ++reading) {
     auto content = copy.is_open() ? Content::of_copy(copy) : Content::open(found, labels_);

@@ -7,7 +7,6 @@
 #include "native/extension/content.h"
 #include "native/extension/file_hasher.h"
 #include "native/extension/parts.h"
-#include "native/extension/read_ahead.h"
 #include "native/manifest/scan.h"
 
 namespace backupkit {
@@ -31,9 +30,6 @@ class SmallFiles {
   // Packs files of up to `limit` bytes. All that is named here outlives this.
   SmallFiles(uint64_t limit, Labels labels, Parts& parts, FileHasher& hasher, Work& work)
       : limit_(limit), labels_(labels), parts_(parts), hasher_(hasher), work_(work) {}
-
-  // Packs a file that was read, and sets `found` to how it was then.
-  [[nodiscard]] Result<Handling> pack(ScanEntry& found, ReadFile& read);
 
   // Packs the file that is being visited, and sets what `found` says to how it was then. One that
   // changes while it is read is read again. With a `copy` that is read, and `found` stays.

@@ -98,6 +98,14 @@ Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size) {
   return holes;
 }
 
+Result<bool> may_have_holes(BorrowedFd file, uint64_t size) {
+  if (size == 0) return false;
+  const auto hole = seek(file, 0, SEEK_HOLE, size);
+  if (!hole && hole.error().sys_errno == EINVAL) return false;
+  if (!hole) return failure(hole.error());
+  return *hole < size;
+}
+
 std::string digest_of(std::span<const Extent> holes) {
   if (holes.empty()) return "";
   Hasher hasher;

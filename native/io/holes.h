@@ -33,6 +33,10 @@ inline constexpr size_t kMaxHoles = 1'000'000;  // of one file
 // kMaxHoles counts as data. The position of `file` stays.
 [[nodiscard]] Result<std::vector<Extent>> holes_of(BorrowedFd file, uint64_t size);
 
+// Whether there may be any: false proves that there are none, by one system call. Moves the
+// position of `file`.
+[[nodiscard]] Result<bool> may_have_holes(BorrowedFd file, uint64_t size);
+
 // "" where there are none, else the XXH3-128 (native/base/hash.h) of, for each hole in order: its
 // offset in decimal digits, NUL, its length, NUL.
 [[nodiscard]] std::string digest_of(std::span<const Extent> holes);

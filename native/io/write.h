@@ -27,4 +27,9 @@ struct Written {
 [[nodiscard]] Result<void> write_all(BorrowedFd out, std::span<const uint8_t> bytes,
                                      std::string_view what);
 
+// The same for pieces, one behind the other.
+[[nodiscard]] Result<void> write_all(BorrowedFd out,
+                                     std::span<const std::span<const uint8_t>> pieces,
+                                     std::string_view what);
+
 }  // namespace backupkit

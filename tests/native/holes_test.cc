@@ -43,6 +43,10 @@ class Holes : public Census, public ::testing::WithParamInterface<const char*> {
   [[nodiscard]] Extents found() const {
     auto holes = holes_of(file(), static_cast<uint64_t>(status().st_size));
     EXPECT_TRUE(holes) << holes.error().message();
+    const auto position = ::lseek(file().get(), 0, SEEK_CUR);
+    EXPECT_EQ(may_have_holes(file(), static_cast<uint64_t>(status().st_size)).value(),
+              !holes->empty());
+    EXPECT_EQ(::lseek(file().get(), position, SEEK_SET), position);
     return holes ? *holes : Extents{};
   }
 
@@ -100,6 +104,8 @@ TEST_P(Holes, only_the_size_that_is_asked_for_counts) {
 TEST_P(Holes, nothing_is_asked_of_an_empty_file) {
   EXPECT_EQ(holes_of(BorrowedFd(), 0).value(), Extents{});
   EXPECT_FALSE(holes_of(BorrowedFd(), 1));
+  EXPECT_FALSE(may_have_holes(BorrowedFd(), 0).value());
+  EXPECT_FALSE(may_have_holes(BorrowedFd(), 1));
 }
 
 // st_blocks has them, so that it may say as much as a file without holes has.

@@ -8,15 +8,20 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "native/archive/tar_encode.h"
+#include "native/base/hash.h"
+#include "native/extension/content.h"
 #include "tests/native/backup_run.h"
 #include "tests/native/census.h"
 #include "tests/native/tree.h"
@@ -80,14 +85,16 @@ class ReadAheadTest : public Census {
     seen_.push_back(found.path);
     if (read == nullptr) return {};
     ++read_;
-    const auto content = read->content();
+    const auto encoded = read->encoded.bytes;
     std::ifstream file(top() / found.path);
-    EXPECT_EQ(std::string(content.begin(), content.end()),
-              std::string(std::istreambuf_iterator<char>(file), {}))
-        << found.path;
-    Hasher hasher;
-    hasher.update(content);
-    EXPECT_EQ(read->hash, hasher.finish()) << found.path;
+    const std::string content(std::istreambuf_iterator<char>(file), {});
+    std::string entry;
+    EXPECT_TRUE(encode_header(header_of(found), entry));
+    entry += content;
+    entry.append(static_cast<size_t>(tar_padding(content.size())), '\0');
+    EXPECT_EQ(std::string(encoded.begin(), encoded.end()), entry) << found.path;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(content.data());
+    EXPECT_EQ(read->hash, hash_of(std::span(bytes, content.size()))) << found.path;
     return {};
   }
 

@@ -74,8 +74,9 @@ class SystemCall {
   // Which argument says how many bytes are asked for. Not of messages: a shorter one is another.
   [[nodiscard]] std::optional<size_t> length_place() const {
     static const std::map<uint64_t, size_t> kPlaces{
-        {SYS_read, 2},     {SYS_write, 2},           {SYS_pread64, 2}, {SYS_pwrite64, 2},
-        {SYS_sendfile, 3}, {SYS_copy_file_range, 4}, {SYS_splice, 4},  {SYS_getdents64, 2}};
+        {SYS_read, 2},      {SYS_write, 2},    {SYS_writev, 2},          {SYS_pread64, 2},
+        {SYS_pwrite64, 2},  {SYS_sendfile, 3}, {SYS_copy_file_range, 4}, {SYS_splice, 4},
+        {SYS_getdents64, 2}};
     const auto found = kPlaces.find(number());
     return found == kPlaces.end() ? std::nullopt : std::optional(found->second);
   }

@@ -5,12 +5,15 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "native/archive/tar_encode.h"
+#include "native/base/shared_bytes.h"
 #include "tests/native/census.h"
 #include "tests/native/tar_files.h"
 
@@ -18,6 +21,15 @@ namespace backupkit {
 namespace {
 
 class Tar : public Census {};
+
+// The member as it stands in an archive.
+SharedBytes encoded(const Member& member) {
+  const auto bytes = std::make_shared<std::string>();
+  EXPECT_TRUE(encode_header(member.entry, *bytes));
+  *bytes += member.content;
+  bytes->append(static_cast<size_t>(tar_padding(member.content.size())), '\0');
+  return {{reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()}, bytes};
+}
 
 TEST_F(Tar, unpack_gives_what_was_packed) {
   std::vector<Member> members = everything();
@@ -130,17 +142,22 @@ TEST_F(Tar, writer_takes_no_more_than_the_size) {
 TEST_F(Tar, what_was_taken_back_leaves_no_trace) {
   std::mt19937 random(7);
   const std::string huge(2'500'000, 'h');
-  const std::string large(1'048'576 - 512, 'l');  // with its header just the buffer
+  const std::string large(262'144 - 512, 'l');  // with its header just the buffer
   const std::string small(3'000, 's');
   TarWriter writer(memory());
   std::vector<Member> kept;
   for (int i = 0; i < 200; ++i) {
     const std::string& content = i % 20 == 0 ? huge : i % 20 == 1 ? large : small;
     const Member member = file("f" + std::to_string(i), content);
-    const bool shrank = random() % 5 == 0;
-    const auto added =
-        writer.add_file(member.entry, memory(shrank ? content.substr(1) : content).borrow());
-    EXPECT_EQ(added.has_value(), !shrank);
+    const bool is_encoded = random() % 2 == 0;
+    const bool shrank = !is_encoded && random() % 5 == 0;
+    if (is_encoded) {
+      EXPECT_TRUE(writer.add_encoded(encoded(member)));
+    } else {
+      const auto added =
+          writer.add_file(member.entry, memory(shrank ? content.substr(1) : content).borrow());
+      EXPECT_EQ(added.has_value(), !shrank);
+    }
     if (shrank || random() % 3 == 0) {
       ASSERT_TRUE(writer.take_back());
     } else {
@@ -152,6 +169,25 @@ TEST_F(Tar, what_was_taken_back_leaves_no_trace) {
   const std::string archive = contents(writer.release().borrow());
   EXPECT_TRUE(archive == pack(kept));
   EXPECT_EQ(writer.digest(), hash_of(archive));
+}
+
+TEST_F(Tar, what_was_encoded_elsewhere_is_written_from_there) {
+  const auto members = everything();
+  TarWriter writer(memory());
+  std::weak_ptr<const void> keeper;
+  for (const Member& member : members) {
+    SharedBytes entry = encoded(member);
+    keeper = entry.keeper;
+    ASSERT_TRUE(writer.add_encoded(std::move(entry)));
+    EXPECT_FALSE(keeper.expired());
+  }
+  ASSERT_TRUE(writer.finish());
+  EXPECT_TRUE(keeper.expired());
+  EXPECT_EQ(writer.entries(), members.size());
+  EXPECT_TRUE(contents(writer.release().borrow()) == pack(members));
+  TarWriter refuses(memory());
+  EXPECT_EQ(refuses.add_encoded({}).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(refuses.size(), 0U);
 }
 
 TEST_F(Tar, writer_reports_a_full_disk_again_and_again) {
