@@ -17,6 +17,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -135,7 +136,8 @@ class Drive {
     switch (frame.type) {
       case FrameType::kReply:
         replied_ = reader.get<uint32_t>();
-        if (const auto error = read_error(reader)) {
+        // That one file could not be looked at early ends nothing.
+        if (const auto error = read_error(reader); error && !named_.contains(replied_)) {
           end_.emplace(static_cast<int>(error->code), error->message());
         }
         if (!frame.fds.empty()) capabilities_ = std::move(frame.fds[0]);
@@ -181,7 +183,10 @@ class Drive {
     if (!client_.settle(sequence, 0) || !client_.settle(sequence, 1)) return false;
     if (!restores_) return true;
     const auto name = path.filename().string();
-    if (is_there && !gives_ && !client_.publish(++request_, kBundle, name, {})) return false;
+    if (is_there && !gives_) {
+      named_.insert(++request_);
+      if (!client_.publish(request_, kBundle, name, {})) return false;
+    }
     if (++handled_ < names_.size()) return true;
     return client_.publish(++request_, kBundle, "", {}).has_value();
   }
@@ -214,6 +219,7 @@ class Drive {
   bool gone_ = false;
   std::vector<std::string> names_;
   size_t handled_ = 0;
+  std::set<uint32_t> named_;  // requests to publish one file
   UniqueFd capabilities_;
   std::optional<std::pair<int, std::string>> end_;
 };

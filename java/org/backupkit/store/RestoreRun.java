@@ -261,7 +261,8 @@ final class RestoreRun implements GeneralCallbacks {
       return;
     }
     if (uri.equals(Description.INDEX)) {
-      send(bundle, session().publishFile(new FileMeta(bundle, uri)));
+      // Refused, it only means that nothing is unpacked before all is there.
+      session().publishFile(new FileMeta(bundle, uri)).exceptionally(refusal -> null);
       for (int i = 1; i < WINDOW; i++) {
         giveNext(bundle);
       }
