@@ -7,6 +7,7 @@
 
 #include "native/service/daemon.h"
 #include "native/service/explain.h"
+#include "native/service/freezer.h"
 #include "native/service/hook_process.h"
 #include "native/service/recovery.h"
 #include "native/service/survey.h"
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   if (role == "--hook") return backupkit::hook_main(argc, argv);
   if (role == "--recover") return backupkit::recover_main(argc, argv);
   if (role == "--survey") return backupkit::survey_main();
+  if (role == "--freeze") return backupkit::freeze_main(argc, argv);
   if (role == "--explain") return backupkit::explain_main(argc, argv);
   return backupkit::daemon_main(argc, argv);
 }

@@ -147,6 +147,9 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
   if (!prepared) return failure(prepared.error());
   app_report_ = std::move(*prepared);
   if (auto rested = let_rest(); !rested) return rested;
+  if (settings_.freezes) {
+    if (auto frozen = link_.freeze(); !frozen) return frozen;
+  }
   if (auto told = link_.progress("scan", "", 0, 0); !told) return told;
   if (settings_.is_incremental) {
     // Stores to mapped pages move a file's times at the latest when they are written back.
@@ -177,6 +180,9 @@ Result<void> Backup::run(UniqueFd old_manifest) {
   if (auto taken = take_beside_before(nullptr); !taken) return taken;
   if (auto sent = parts_.finish(); !sent) return sent;
   if (auto looked = big_files_.finish(); !looked) return looked;
+  if (settings_.freezes) {
+    if (auto thawed = link_.thaw(); !thawed) return thawed;
+  }
   if (auto sent = send_index(); !sent) return sent;
   if (auto sent = send_report(); !sent) return sent;
   return account_.verdict(settings_.bundle);

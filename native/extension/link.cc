@@ -170,6 +170,16 @@ Result<void> Link::report(std::string_view text) {
   return send(FrameBuilder(FrameType::kReport).text(text).build());
 }
 
+Result<void> Link::freeze() {
+  if (auto sent = send(FrameBuilder(FrameType::kFreeze).build()); !sent) return sent;
+  auto answer = next();
+  if (!answer) return failure(answer.error());
+  if (answer->type == FrameType::kFrozen) return {};
+  return failure(Code::kIpc, "the service sent something else than was asked for");
+}
+
+Result<void> Link::thaw() { return send(FrameBuilder(FrameType::kThaw).build()); }
+
 Result<void> Link::hook_ready(bool takes_release) {
   return send(
       FrameBuilder(FrameType::kHookReady).number(static_cast<uint8_t>(takes_release)).build());

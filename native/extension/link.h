@@ -55,6 +55,10 @@ class Link {
   [[nodiscard]] Result<void> report(std::string_view json);
   [[nodiscard]] Result<void> hook_ready(bool takes_release);
 
+  // Has the app stand still, as far as it can be brought to, and lets it go.
+  [[nodiscard]] Result<void> freeze();
+  [[nodiscard]] Result<void> thaw();
+
   // Waits until every file was taken, and says the result.
   [[nodiscard]] Result<void> done(const std::optional<Error>& error);
 

@@ -2,6 +2,7 @@
 //   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
 //     "appInfo": text, "appCall"?: n, "labels": "keep" | "derive" | "none",
 //     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
+//     "freezes": bool,
 //     "options": { "integrity"?: "none", "restoreMode"?: "mirror",
 //                  "resume"?: true, "delayTime"?: seconds, ... } }
 #pragma once
@@ -39,6 +40,7 @@ struct Settings {
   bool full_backup_only = false;  // the app itself puts what is restored into its place
   bool is_mirror = false;         // what the backup does not have goes
   bool is_resumable = false;      // what is received outlasts an interrupted restore
+  bool freezes = false;           // the app stands still while a backup looks at its data
   std::chrono::seconds delay{};   // before a backup reads, for the app to come to rest
   uint64_t space_needed = 0;      // bytes of the backup that is restored
   std::string text;               // all of it, as it came

@@ -37,6 +37,7 @@
 //   66 Handle       text uri
 //   67 PublishFile  u32 request, text uri   [+ the client's own file]
 //   68 Settled      u64 sequence, u8 outcome
+//   69 Frozen       (answers Freeze)
 // extension -> service
 //   80 File         u64 sequence, text uri, error [+ file [+ manifest]]
 //   81 Published    u32 request, error
@@ -44,6 +45,8 @@
 //   83 Progress     text phase, text path, text json (empty: for the service alone)
 //   84 Done         error
 //   85 HookReady    u8 takes onRelease
+//   86 Freeze       the app may stand still from now on
+//   87 Thaw
 //
 // The sealed list of Append: u32 n, n x {text name, text source, text app's info, text options,
 // i32 priority, i64 time of the last incremental backup, u8 has manifest}. Of several Append with
@@ -106,12 +109,15 @@ enum class FrameType : uint16_t {
   kHandle = 66,
   kPublishFile = 67,
   kSettled = 68,
+  kFrozen = 69,
   kFile = 80,
   kPublished = 81,
   kReport = 82,
   kProgress = 83,
   kDone = 84,
   kHookReady = 85,
+  kFreeze = 86,
+  kThaw = 87,
 };
 
 // What an extension is for; a session is one of the first three.

@@ -48,6 +48,7 @@ std::string settings_of(SessionKind kind, const Bundle& bundle, const BundleRequ
                {"fullBackupOnly", bundle.full_backup_only || is_foreign_restore},
                {"spaceNeeded", origin.space},
                {"version", {{"code", told.version_code}, {"name", told.version_name}}},
+               {"freezes", kind != SessionKind::kRestore && !bundle.freeze.empty()},
                {"options", options}});
   return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }

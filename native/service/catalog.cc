@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -26,6 +27,7 @@ using nlohmann::json;
 
 constexpr const char* kFolder = "etc/backupkit/bundles";
 constexpr size_t kMaxBytes = 1U << 20;
+constexpr std::chrono::milliseconds kLongestFreeze = std::chrono::hours(1);
 
 // Reads the fields of one object; keeps the first thing that is wrong.
 class Fields {
@@ -151,6 +153,10 @@ Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
   fields.optional("extensionName", &json::is_string, "a text", bundle.extension_name);
   fields.optional("needToInstall", &json::is_boolean, "true or false", bundle.need_to_install);
   fields.optional("sandbox", &json::is_string, "a text", bundle.sandbox);
+  fields.optional("freeze", &json::is_string, "a text", bundle.freeze);
+  auto limit = bundle.freeze_limit.count();
+  fields.optional("freezeLimit", &json::is_number_unsigned, "a number of milliseconds", limit);
+  bundle.freeze_limit = std::min(std::chrono::milliseconds(limit), kLongestFreeze);
   fields.id("uid", bundle.uid);
   fields.id("gid", bundle.gid);
   const std::string wrong = read_parts(object, bundle);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,9 +21,10 @@ namespace backupkit {
 //                 text, "requireCompatibility": bool, "supportScene": text, "extraInfo": object,
 //                 "optionDir": [ *{ "sceneId": text, "includes": [ *text ],
 //                                   "excludes": [ *text ] } ] },
-//     "extension": { "command": [ program, *argument ] } }
+//     "extension": { "command": [ program, *argument ] }, "freeze": path, "freezeLimit": n }
 // Needed are the name, which is the file's, and the sandbox. `sandbox` is the directory that the
-// app sees as `/`: below the device root when it is relative.
+// app sees as `/`: below the device root when it is relative. So is `freeze`, the app's cgroup
+// (v2); freezeLimit is in milliseconds.
 struct Bundle {
   // What a caller who names the scene has beside the includes and excludes.
   struct Scene {
@@ -44,6 +46,8 @@ struct Bundle {
   std::vector<std::string> excludes;
   std::vector<Scene> scenes;
   std::string labels = "keep";
+  std::string freeze;  // empty: its app is not frozen
+  std::chrono::milliseconds freeze_limit{10'000};
   std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
   bool full_backup_only = false;
   std::vector<std::string> restore_deps;  // bundles that a restore of it waits for

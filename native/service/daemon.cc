@@ -22,7 +22,9 @@
 #include "native/base/log.h"
 #include "native/base/syscall.h"
 #include "native/io/path.h"
+#include "native/service/freezer.h"
 #include "native/service/ground.h"
+#include "native/service/notes.h"
 #include "native/service/recovery.h"
 #include "native/service/server.h"
 
@@ -174,7 +176,8 @@ class Countdown {
 
 // At work as long as it is held, beside what clients ask for.
 Result<std::unique_ptr<RecoveryRun>> start_recovery(Loop& loop, BorrowedFd root) {
-  auto interrupted = noted_restores(root);
+  thaw_left(root);
+  auto interrupted = noted(root, Note::kRestore);
   if (!interrupted) return failure(interrupted.error());
   auto run = std::make_unique<RecoveryRun>(loop, root, std::move(*interrupted), [] {});
   run->start();

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "native/service/bundle_settings.h"
-#include "native/service/recovery.h"
+#include "native/service/notes.h"
 
 namespace backupkit {
 namespace {
@@ -72,7 +72,7 @@ void Job::start() {
 
 Result<void> Job::launch_extension() {
   if (context_.kind == SessionKind::kRestore) {
-    if (auto noted = note_restore(context_.root, name()); !noted) return noted;
+    if (auto noted = note(context_.root, Note::kRestore, name()); !noted) return noted;
   }
   LaunchPlan plan{.kind = context_.kind,
                   .bundle = bundle_,
@@ -115,6 +115,11 @@ bool Job::take_frame(Frame& frame) {
       return take_progress(reader);
     case FrameType::kHookReady:
       hook_wants_release_ = reader.get<uint8_t>() != 0;
+      return reader.done();
+    case FrameType::kFreeze:
+      return reader.done() && freeze();
+    case FrameType::kThaw:
+      freezer_.reset();
       return reader.done();
     case FrameType::kDone:
       done_ = true;
@@ -188,7 +193,22 @@ bool Job::take_progress(ByteReader& reader) {
   return true;
 }
 
+// The extension asks for it only where its settings say so.
+bool Job::freeze() {
+  if (freezer_ || bundle_.freeze.empty()) return false;
+  auto freezer = Freezer::start(context_.loop, context_.root, bundle_, [this] {
+    if (process_.extension) process_.extension->say(FrameBuilder(FrameType::kFrozen).build());
+  });
+  if (!freezer) {
+    stop(freezer.error());
+  } else {
+    freezer_ = std::move(*freezer);
+  }
+  return true;
+}
+
 void Job::on_exit(int status) {
+  freezer_.reset();
   process_.extension.reset();
   exited_ = true;
   if (!done_ && !error_) {
@@ -213,7 +233,7 @@ void Job::on_exit(int status) {
 // Before the end is told, the data have to be what it says: the new ones if the restore went well,
 // else the old ones, all of them. An extension that did not get to its own end has left the rest.
 void Job::recover(bool is_well, bool is_finished) {
-  if (is_well && is_finished) return forget_restore(context_.root, name());
+  if (is_well && is_finished) return forget(context_.root, Note::kRestore, name());
   auto inquiry = Inquiry::app_call(context_.loop, context_.root, name(), AppCall::kRecover,
                                    is_well ? "" : "undo");
   if (!inquiry) return not_recovered(inquiry.error());
@@ -221,7 +241,7 @@ void Job::recover(bool is_well, bool is_finished) {
   recovery_->then([this](const Result<Answer>& answer) {
     const auto ended = std::move(recovery_);
     if (answer) {
-      forget_restore(context_.root, name());
+      forget(context_.root, Note::kRestore, name());
     } else {
       not_recovered(answer.error());
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "native/service/access.h"
+#include "native/service/freezer.h"
 #include "native/service/inquiry.h"
 #include "native/service/launch.h"
 #include "native/service/origin.h"
@@ -100,6 +101,7 @@ class Job {
   [[nodiscard]] bool has_room() const;
   [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
+  [[nodiscard]] bool freeze();
   void on_exit(int status);
   void recover(bool is_well, bool is_finished);
   void not_recovered(const Error& error);
@@ -130,6 +132,7 @@ class Job {
   std::optional<Error> error_;
 
   Launch process_;
+  std::unique_ptr<Freezer> freezer_;   // as long as the app is to stand still
   std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
   bool hook_wants_release_ = false;
   bool done_ = false;     // the extension has said its result

@@ -1,9 +1,7 @@
 #include "native/service/recovery.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,14 +14,13 @@
 
 #include "native/base/log.h"
 #include "native/base/syscall.h"
-#include "native/io/path.h"
 #include "native/service/catalog.h"
 #include "native/service/ground.h"
+#include "native/service/notes.h"
 
 namespace backupkit {
 namespace {
 
-constexpr const char* kNotes = "var/lib/backupkit/restores";
 constexpr const char* kLeft = ".backup/transaction";
 
 // Whether an interrupted restore is in the bundle's sandbox.
@@ -42,10 +39,10 @@ bool has_left(BorrowedFd root, const std::string& name) {
 Result<bool> recover_all(BorrowedFd root) {
   auto names = installed_bundles(root);
   if (!names) return failure(names.error());
-  auto noted = noted_restores(root);
-  if (!noted) return failure(noted.error());
+  auto interrupted = noted(root, Note::kRestore);
+  if (!interrupted) return failure(interrupted.error());
   std::erase_if(*names, [&](const std::string& name) {
-    return !has_left(root, name) && std::ranges::find(*noted, name) == noted->end();
+    return !has_left(root, name) && std::ranges::find(*interrupted, name) == interrupted->end();
   });
   auto loop = Loop::make();
   if (!loop) return failure(loop.error());
@@ -64,42 +61,6 @@ Result<bool> recover_root(const std::string& path) {
 }
 
 }  // namespace
-
-Result<void> note_restore(BorrowedFd root, const std::string& bundle) {
-  auto notes = make_directories(root, kNotes, 0700);
-  if (!notes) return failure(notes.error());
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
-  const UniqueFd note(
-      retry([&] { return ::openat(notes->get(), bundle.c_str(), kFlags, mode_t{0600}); }));
-  if (!note.is_open()) return errno_failure("a note of the restore");
-  if (::fsync(notes->get()) != 0) return errno_failure("a note of the restore");
-  return {};
-}
-
-void forget_restore(BorrowedFd root, const std::string& bundle) {
-  const auto notes = open_beneath(root, kNotes, O_RDONLY | O_DIRECTORY);
-  if (!notes) return;
-  // One that stays costs a look into the sandbox at the next start.
-  (void)::unlinkat(notes->get(), bundle.c_str(), 0);
-}
-
-Result<std::vector<std::string>> noted_restores(BorrowedFd root) {
-  std::vector<std::string> bundles;
-  auto notes = open_beneath(root, kNotes, O_RDONLY | O_DIRECTORY);
-  if (!notes && notes.error().sys_errno == ENOENT) return bundles;
-  if (!notes) return failure(notes.error());
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(notes->get()), &::closedir);
-  if (listing == nullptr) return errno_failure(kNotes);
-  (void)notes->release();  // closedir() closes it
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(listing.get());  // NOLINT(concurrency-mt-unsafe): own DIR
-    if (entry == nullptr && errno != 0) return errno_failure(kNotes);
-    if (entry == nullptr) return bundles;
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    if (is_bundle_name(name)) bundles.emplace_back(name);
-  }
-}
 
 void RecoveryRun::next() {
   while (!bundles_.empty()) {
@@ -122,7 +83,7 @@ void RecoveryRun::next() {
 }
 
 void RecoveryRun::on_answer(const std::string& bundle, const Result<Answer>& answer) {
-  if (answer) return forget_restore(root_, bundle);
+  if (answer) return forget(root_, Note::kRestore, bundle);
   clean_ = false;
   log_line("recovery of '" + bundle + "': " + answer.error().message());
 }

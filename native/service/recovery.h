@@ -10,12 +10,6 @@
 
 namespace backupkit {
 
-// Which bundles have a restore under way: var/lib/backupkit/restores/<bundle> below the device
-// root, from before its extension starts until nothing of it is left. A note survives a power cut.
-[[nodiscard]] Result<void> note_restore(BorrowedFd root, const std::string& bundle);
-void forget_restore(BorrowedFd root, const std::string& bundle);
-[[nodiscard]] Result<std::vector<std::string>> noted_restores(BorrowedFd root);
-
 // Has the extensions of some bundles end what is left in their sandboxes, one after the other, and
 // writes to the log what cannot be ended. Runs on the loop's thread.
 class RecoveryRun {

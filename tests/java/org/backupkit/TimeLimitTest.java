@@ -12,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.backupkit.Journal.Kind;
 import org.backupkit.Journal.Note;
@@ -285,23 +284,6 @@ class TimeLimitTest {
     assertEquals(ErrorCode.TIMED_OUT.code(), end.code(), end.toString());
     for (String part : parts) {
       assertTrue(end.message().contains(part), end.message());
-    }
-  }
-
-  /** Does not return from its first file until it may. */
-  private static final class Holding extends Journal {
-    final CountDownLatch held = new CountDownLatch(1);
-    final CountDownLatch goOn = new CountDownLatch(1);
-
-    @Override
-    public void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
-      held.countDown();
-      try {
-        goOn.await();
-      } catch (InterruptedException e) {
-        throw new IllegalStateException(e);
-      }
-      super.onFileReady(error, file);
     }
   }
 }
