@@ -40,6 +40,7 @@ final class RestoreRun implements GeneralCallbacks {
   private final Map<String, Contents> snapshots;
   private final Map<String, Queue<String>> waiting = new HashMap<>();
   private final Map<String, Set<String>> pending = new HashMap<>();
+  private final Set<String> published = new HashSet<>();
   private final Map<String, Long> counts = new HashMap<>();
   private final Map<String, Long> sizes = new HashMap<>();
   private final Map<String, Failure> failures = new HashMap<>();
@@ -268,7 +269,8 @@ final class RestoreRun implements GeneralCallbacks {
       }
     }
     giveNext(bundle);
-    if (under.isEmpty()) {
+    // An answer that is there already has all of this happen within giveNext().
+    if (under.isEmpty() && published.add(bundle)) {
       send(bundle, session().publishFile(new FileMeta(bundle, "")));
     }
   }
