@@ -455,6 +455,7 @@ Result<void> Backup::add_read(const ScanEntry& found, ReadFile& read) {
   if (!part) return failure(part.error());
   ManifestRow added = row(found, *part);
   added.hash = std::move(read.hash);
+  work_.space += occupied(found);
   work_.bytes_packed += found.size;
   return store_part_row(added);
 }

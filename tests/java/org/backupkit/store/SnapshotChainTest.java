@@ -40,6 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 class SnapshotChainTest {
   private static final String BUNDLE = "com.example.notes";
+  private static final int MANY = 200;
   private static final int BIG = 3 << 20;
 
   @TempDir Path folder;
@@ -111,6 +112,9 @@ class SnapshotChainTest {
       sparse.setLength(20L * BIG);
       sparse.write(Device.bytes(BIG));
     }
+    for (int i = 0; i < MANY; i++) { // so many are read ahead
+      Files.write(sandbox.resolve("small" + i), Device.bytes(1000));
+    }
     JsonNode told;
     try (FileData file = Await.value(service.getLocalCapabilities())) {
       told = Capabilities.entry(Json.parse(file.fd().readAllBytes(), "all"), BUNDLE);
@@ -119,7 +123,7 @@ class SnapshotChainTest {
       ObjectNode description = Description.read(backUp().directory()).content();
       assertEquals(told, description.path("capability"));
     }
-    assertEquals(2 * BIG + 2, told.path("spaceOccupied").asLong());
+    assertEquals(2 * BIG + 2 + MANY * 1000, told.path("spaceOccupied").asLong());
   }
 
   @Test
