@@ -40,7 +40,6 @@ final class RestoreRun implements GeneralCallbacks {
   private final Map<String, Contents> snapshots;
   private final Map<String, Queue<String>> waiting = new HashMap<>();
   private final Map<String, Set<String>> pending = new HashMap<>();
-  private final Set<String> published = new HashSet<>();
   private final Map<String, Long> counts = new HashMap<>();
   private final Map<String, Long> sizes = new HashMap<>();
   private final Map<String, Failure> failures = new HashMap<>();
@@ -258,20 +257,21 @@ final class RestoreRun implements GeneralCallbacks {
     sizes.merge(bundle, bytes, Long::sum);
     tell(Kind.FILE, bundle, uri);
     Set<String> under = pending.get(bundle);
-    if (under == null || !under.remove(uri) || failures.containsKey(bundle)) {
+    Queue<String> queue = waiting.get(bundle);
+    if (under == null || queue == null || !under.remove(uri) || failures.containsKey(bundle)) {
       return;
     }
-    if (uri.equals(Description.INDEX)) {
+    // Looked at before more is given: an answer may be there at once, and come here again.
+    if (under.isEmpty() && queue.isEmpty()) {
+      send(bundle, session().publishFile(new FileMeta(bundle, "")));
+    } else if (uri.equals(Description.INDEX)) {
       // Refused, it only means that nothing is unpacked before all is there.
       session().publishFile(new FileMeta(bundle, uri)).exceptionally(refusal -> null);
-      for (int i = 1; i < WINDOW; i++) {
+      for (int i = 0; i < WINDOW; i++) {
         giveNext(bundle);
       }
-    }
-    giveNext(bundle);
-    // An answer that is there already has all of this happen within giveNext().
-    if (under.isEmpty() && published.add(bundle)) {
-      send(bundle, session().publishFile(new FileMeta(bundle, "")));
+    } else {
+      giveNext(bundle);
     }
   }
 
