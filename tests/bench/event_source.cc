@@ -12,19 +12,10 @@
 #include <vector>
 
 #include "native/protocol/channel.h"
+#include "tests/native/accept_one.h"
 
 namespace backupkit {
 namespace {
-
-constexpr mode_t kOwnerOnly = 0600;
-
-Result<UniqueFd> accept_one(const char* path) {
-  auto listener = listen_seqpacket(path, kOwnerOnly);
-  if (!listener) return failure(listener.error());
-  if (auto set = set_nonblocking(listener->borrow(), false); !set) return failure(set.error());
-  if (std::puts("ready") < 0 || std::fflush(stdout) != 0) return errno_failure("stdout");
-  return accept_seqpacket(listener->borrow());
-}
 
 // Waits until the socket takes something, or is closed.
 Result<void> await_room(BorrowedFd socket) {

@@ -16,24 +16,12 @@
 #include <utility>
 
 #include "native/protocol/channel.h"
+#include "tests/native/accept_one.h"
 
 namespace backupkit {
 namespace {
 
 constexpr const char* kBundle = "com.example.fake";
-constexpr mode_t kOwnerOnly = 0600;
-
-Result<UniqueFd> accept_one(const char* path) {
-  auto listener = listen_seqpacket(path, kOwnerOnly);
-  if (!listener) return failure(listener.error());
-  if (auto set = set_nonblocking(listener->borrow(), false); !set) return failure(set.error());
-  if (std::puts("ready") < 0 || std::fflush(stdout) != 0) return errno_failure("stdout");
-  auto socket = accept_seqpacket(listener->borrow());
-  if (!socket) return failure(socket.error());
-  if (auto set = set_nonblocking(socket->borrow(), false); !set) return failure(set.error());
-  return socket;
-}
-
 class FakeService {
  public:
   FakeService(UniqueFd socket, FrameType failing, Error error)
@@ -106,7 +94,7 @@ int run(std::span<char*> arguments) {
   constexpr size_t kCount = 4;
   if (arguments.size() != kCount) return EXIT_FAILURE;
   auto socket = accept_one(arguments[1]);
-  if (!socket) return EXIT_FAILURE;
+  if (!socket || !set_nonblocking(socket->borrow(), false)) return EXIT_FAILURE;
   const auto failing = static_cast<FrameType>(std::stoi(arguments[2]));
   Error error{static_cast<Code>(std::stoi(arguments[3])), 0, "as the test wants it"};
   const FakeService service(std::move(*socket), failing, std::move(error));

@@ -6,14 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import org.jspecify.annotations.Nullable;
+import org.backupkit.Journal.Kind;
+import org.backupkit.Journal.Note;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -43,7 +39,7 @@ class ExtensionDeathTest {
 
   @Test
   void aKilledExtensionEndsItsBundleOnly() throws Exception {
-    Holder holder = new Holder();
+    Holding holder = new Holding(VICTIM);
     try (BackupService service = BackupService.embedded(device.root());
         SessionBackup session = new SessionBackup(service, holder)) {
       session.appendBundles(BUNDLES).get();
@@ -53,52 +49,22 @@ class ExtensionDeathTest {
       victim.onExit().get(30, TimeUnit.SECONDS);
       holder.goOn.countDown();
 
-      List<String> events = new ArrayList<>();
-      for (String event = ""; !event.startsWith("all "); events.add(event)) {
-        event = holder.next();
-      }
+      assertEquals(0, holder.awaitAll().code());
       for (String bundle : BUNDLES) {
         int code = bundle.equals(VICTIM) ? ErrorCode.EXTENSION_DIED.code() : 0;
-        assertEquals(1, count(events, "begin " + bundle + " 0"), events.toString());
-        int files = holder.files.get(bundle).get();
+        assertEquals(List.of(0), codes(holder.of(Kind.BEGIN, bundle)));
+        int files = holder.of(Kind.FILE, bundle).size();
         // Each file, a part with their directory, manage.json; whoever was killed in the middle
         // gave fewer.
         assertTrue(code == 0 ? files == FILES + 2 : files < FILES, bundle + ": " + files);
-        assertEquals(1, count(events, "end " + bundle + " " + code), events.toString());
+        assertEquals(List.of(code), codes(holder.of(Kind.END, bundle)));
       }
-      assertEquals(2 * BUNDLES.size() + 1, events.size(), events.toString());
-      assertEquals("all 0", events.get(events.size() - 1));
       assertTrue(service.isAlive());
     }
-    // The session is closed: nothing comes any more.
-    assertEquals(List.of(), holder.left());
+    assertEquals(Kind.ALL, holder.notes().get(holder.notes().size() - 1).kind());
   }
 
-  private static long count(List<String> events, String event) {
-    return events.stream().filter(event::equals).count();
-  }
-
-  /** Does not return from the victim's first file until it may. */
-  private static final class Holder extends Recorder {
-    final CountDownLatch held = new CountDownLatch(1);
-    final CountDownLatch goOn = new CountDownLatch(1);
-
-    final Map<String, AtomicInteger> files = new ConcurrentHashMap<>();
-
-    @Override
-    public void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {
-      if (file != null) {
-        files.computeIfAbsent(file.bundleName(), bundle -> new AtomicInteger()).incrementAndGet();
-      }
-      if (file != null && file.bundleName().equals(VICTIM)) {
-        held.countDown();
-        try {
-          goOn.await();
-        } catch (InterruptedException e) {
-          throw new IllegalStateException(e);
-        }
-      }
-      super.onFileReady(error, file);
-    }
+  private static List<Integer> codes(List<Note> notes) {
+    return notes.stream().map(Note::code).toList();
   }
 }

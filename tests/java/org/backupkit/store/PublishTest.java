@@ -23,6 +23,7 @@ import org.backupkit.GeneralCallbacks;
 import org.backupkit.IncrementalBackupData;
 import org.backupkit.IncrementalBackupSession;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -51,6 +52,7 @@ class PublishTest {
 
   /** Begins a snapshot and adds what comes, each file after {@code before} has heard of it. */
   private void bring(Consumer<String> before) throws Exception {
+    close();
     Start start = Start.find(home, false);
     leftover = start.leftover();
     incoming = Incoming.begin(BUNDLE, start);
@@ -74,6 +76,13 @@ class PublishTest {
         IncrementalBackupSession session = new IncrementalBackupSession(service, adding)) {
       session.appendBundles(List.of(IncrementalBackupData.builder(BUNDLE).build())).get();
       ended.get();
+    }
+  }
+
+  @AfterEach
+  void close() {
+    if (incoming != null) {
+      incoming.close();
     }
   }
 
