@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,9 +20,11 @@
 #include "native/base/syscall.h"
 #include "native/extension/account.h"
 #include "native/extension/attributes.h"
+#include "native/extension/beside.h"
 #include "native/extension/big_files.h"
 #include "native/extension/content.h"
 #include "native/extension/file_hasher.h"
+#include "native/extension/first_names.h"
 #include "native/extension/history.h"
 #include "native/extension/parts.h"
 #include "native/extension/read_ahead.h"
@@ -34,7 +35,6 @@
 #include "native/manifest/index.h"
 #include "native/manifest/manifest.h"
 #include "native/manifest/scan.h"
-#include "native/manifest/walk_order.h"
 
 namespace backupkit {
 namespace {
@@ -68,25 +68,6 @@ class Backup {
   Result<void> run(UniqueFd old_manifest);
 
  private:
-  // An entry with more than one name, by its first one.
-  struct FirstName {
-    std::string path;
-    std::optional<size_t> item{};    // its place in the index, if it is big and sent by this run
-    bool sent = true;                // by this run
-    std::optional<Handling> lost{};  // why it is not in the backup
-  };
-
-  // What was beside a database when that was taken.
-  struct Beside {
-    SqliteMember member;
-    std::optional<Handling> lost;  // with the database
-  };
-  struct InWalkOrder {
-    bool operator()(const std::string& a, const std::string& b) const {
-      return walk_order(a, b) < 0;
-    }
-  };
-
   Result<void> prepare(UniqueFd old_manifest);
   Result<void> let_rest();
   Result<void> walk();
@@ -108,7 +89,6 @@ class Backup {
   Result<void> add_file(ScanEntry found, const std::optional<ManifestRow>& old, BorrowedFd copy);
   Result<void> add_read(const ScanEntry& found, ReadFile& read);
   Result<void> miss(const Missed& missed);
-  [[nodiscard]] bool is_beside(const std::string& path) const;
   Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
                     const Handling& handling);
   [[nodiscard]] bool may_keep(const ManifestRow& row, const Missed& missed) const;
@@ -117,7 +97,6 @@ class Backup {
   Result<void> keep_row(const ManifestRow& row);
   Result<void> store_row(const ManifestRow& row);
   Result<void> store_part_row(const ManifestRow& row);
-  void name_first(const ScanEntry& found, const FirstName& first);
   Result<void> send_index();
   Result<void> send_report();
 
@@ -135,8 +114,8 @@ class Backup {
   BigFiles big_files_;
   std::unique_ptr<History> history_;  // of an incremental one
   std::string app_report_;
-  std::map<std::pair<uint64_t, uint64_t>, FirstName> first_names_;
-  std::map<std::string, Beside, InWalkOrder> beside_;
+  FirstNames first_names_;
+  Beside beside_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   uint64_t unchanged_ = 0;
 };
@@ -216,26 +195,25 @@ Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
   }
   if (auto looked = big_files_.look_again(); !looked) return looked;
   if (auto taken = take_beside_before(&found.path); !taken) return taken;
-  auto beside = beside_.extract(found.path);
-  if (beside.empty()) {
+  const auto beside = beside_.take(found.path);
+  if (!beside) {
     auto kept = keep_unchanged(found);
     if (!kept) return failure(kept.error());
     return *kept ? Result<void>{} : take(found, BorrowedFd(), read);
   }
-  const auto& [member, lost] = beside.mapped();
-  if (member.copy.is_open() && !lost) return take(member.found, member.copy.borrow());
+  if (beside->is_kept()) return take(beside->member.found, beside->member.copy.borrow());
   if (!S_ISREG(found.mode)) return take(found, BorrowedFd());  // it belongs to no database
   auto old = last_row(found.path);
   if (!old) return failure(old.error());
   // Without a copy it was not there when its database was taken, and does not belong to it.
-  return lose(found, *old, lost.value_or(Handling{.fate = Fate::kVanished}));
+  return lose(found, *old, beside->lost.value_or(Handling{.fate = Fate::kVanished}));
 }
 
 // Keeps the row of an entry that is neither another name of one nor one of several files that
 // belong together, if it is unchanged. False: it has to be looked at.
 Result<bool> Backup::keep_unchanged(const ScanEntry& found) {
   if (!history_ || is_too_long(found) || may_be_database(found)) return false;
-  if (found.links > 1 && !S_ISDIR(found.mode)) return false;
+  if (may_have_names(found)) return false;
   auto kept = history_->keep_unchanged(found);
   if (!kept || !*kept) return kept;
   ++unchanged_;
@@ -251,9 +229,7 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* rea
   if (is_too_long(found)) {
     return lose(found, *old, {.fate = Fate::kUnreadable, .sys_errno = ENAMETOOLONG});
   }
-  if (!S_ISDIR(found.mode) && found.links > 1) {
-    if (first_names_.contains({found.device, found.inode})) return add_again(found, *old);
-  }
+  if (first_names_.find(found) != nullptr) return add_again(found, *old);
   if (S_ISREG(found.mode) && !copy.is_open()) {
     std::optional<ManifestRow> by;
     const auto wants = [&](const ScanEntry& now) -> Result<bool> {
@@ -277,11 +253,7 @@ Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>
                                const std::optional<ManifestRow>& by) {
   const Handling handling{.fate = unit.fate, .sys_errno = unit.sys_errno};
   const bool is_lost = unit.fate != Fate::kStored;
-  for (auto& [path, member] : unit.beside) {
-    const auto verdict = settings_.rules.explain(path, false).judgement.verdict;
-    if (verdict != Rules::Verdict::kTake) continue;
-    beside_[path] = {std::move(member), is_lost ? std::optional(handling) : std::nullopt};
-  }
+  beside_.add(unit, is_lost ? std::optional(handling) : std::nullopt, settings_.rules);
   const auto& [found, copy] = unit.database;
   if (is_lost) return lose(found, old, handling);
   return by ? keep_last(found, *by) : add_file(found, old, copy.borrow());
@@ -289,11 +261,10 @@ Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>
 
 // Takes what was beside a database and is gone by now: the walk does not come by.
 Result<void> Backup::take_beside_before(const std::string* path) {
-  while (!beside_.empty() && (path == nullptr || walk_order(beside_.begin()->first, *path) < 0)) {
-    const auto beside = beside_.extract(beside_.begin());
-    const auto& [member, lost] = beside.mapped();
-    if (!member.copy.is_open() || lost) continue;
-    if (auto taken = take(member.found, member.copy.borrow()); !taken) return taken;
+  while (const auto beside = beside_.take_before(path)) {
+    if (!beside->is_kept()) continue;
+    const auto& [found, copy] = beside->member;
+    if (auto taken = take(found, copy.borrow()); !taken) return taken;
   }
   return {};
 }
@@ -302,9 +273,9 @@ Result<void> Backup::take_beside_before(const std::string* path) {
 bool Backup::is_too_long(const ScanEntry& found) const {
   if (std::max(found.path.size(), found.link_target.size()) > kMaxTarPath) return true;
   if (!history_) return false;
-  if (found.links <= 1 || S_ISDIR(found.mode)) return !fits_a_row(found.path, found.link_target);
-  const auto first = first_names_.find({found.device, found.inode});
-  return !fits_a_row(found.path, first != first_names_.end() ? first->second.path : "");
+  if (!may_have_names(found)) return !fits_a_row(found.path, found.link_target);
+  const FirstName* first = first_names_.find(found);
+  return !fits_a_row(found.path, first != nullptr ? first->path : "");
 }
 
 Result<std::optional<ManifestRow>> Backup::last_row(const std::string& path) {
@@ -330,13 +301,13 @@ Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
   ++unchanged_;
   work_.space += occupied(found);
   history_->take(found.inode);
-  name_first(found, {.path = found.path, .sent = false});
+  first_names_.note(found, {.path = found.path, .sent = false});
   return store_row(kept);
 }
 
 // Another name of what is stored already.
 Result<void> Backup::add_again(const ScanEntry& found, const std::optional<ManifestRow>& old) {
-  const FirstName& first = first_names_.at({found.device, found.inode});
+  const FirstName& first = *first_names_.find(found);
   if (first.lost) return lose(found, old, *first.lost);
   ManifestRow link = row(found, "");
   link.type = EntryType::kHardLink;
@@ -368,10 +339,10 @@ Result<void> Backup::add_again(const ScanEntry& found, const std::optional<Manif
 
 // What could not be looked at may be as it was: its rows of the last backup stay.
 Result<void> Backup::miss(const Missed& missed) {
-  if (missed.fate == Fate::kVanished && is_beside(missed.path)) return {};  // it is taken yet
+  if (missed.fate == Fate::kVanished && beside_.keeps(missed.path)) return {};  // it is taken yet
   account_.miss(missed);
   if (missed.fate != Fate::kUnreadable) return {};
-  beside_.erase(missed.path);
+  (void)beside_.take(missed.path);
   if (auto taken = take_beside_before(&missed.path); !taken) return taken;
   if (!history_) return {};
   return history_->keep(missed.path, [&](const ManifestRow& row) {
@@ -381,19 +352,13 @@ Result<void> Backup::miss(const Missed& missed) {
   });
 }
 
-// Whether there is a copy of it that will be taken.
-bool Backup::is_beside(const std::string& path) const {
-  const auto found = beside_.find(path);
-  return found != beside_.end() && found->second.member.copy.is_open() && !found->second.lost;
-}
-
 // The same for one whose row was asked for.
 Result<void> Backup::lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
                           const Handling& handling) {
   const Missed missed{handling.fate, found.path, handling.sys_errno, {}, found.device};
   account_.miss(missed);
   if (handling.fate == Fate::kVanished) return {};
-  name_first(found, {.path = found.path, .sent = false, .lost = handling});
+  first_names_.note(found, {.path = found.path, .sent = false, .lost = handling});
   if (!old || old->in.empty() || !may_keep(*old, missed)) return {};
   ManifestRow kept = *old;
   kept.is_incremental = false;
@@ -406,8 +371,8 @@ bool Backup::may_keep(const ManifestRow& row, const Missed& missed) const {
   const auto verdict = settings_.rules.explain(row.path, S_ISDIR(row.mode)).judgement.verdict;
   if (verdict != Rules::Verdict::kTake && verdict != Rules::Verdict::kDescend) return false;
   if (row.type != EntryType::kHardLink || is_below(row.target, missed.path)) return true;
-  const auto first = first_names_.find({missed.device, row.inode});
-  return first != first_names_.end() && first->second.path == row.target;
+  const FirstName* first = first_names_.find(missed.device, row.inode);
+  return first != nullptr && first->path == row.target;
 }
 
 Result<void> Backup::add(const ScanEntry& found, const std::optional<ManifestRow>& old,
@@ -423,7 +388,7 @@ Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>
   }
   auto part = parts_.add(header_of(found));
   if (!part) return failure(part.error());
-  name_first(found, {.path = found.path});
+  first_names_.note(found, {.path = found.path});
   return store_part_row(row(found, *part));
 }
 
@@ -441,7 +406,7 @@ Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>&
   work_.space += occupied(found);
   FirstName first{.path = found.path};
   if (is_big) first.item = index_.size() - 1;
-  name_first(found, first);
+  first_names_.note(found, first);
   ManifestRow added = row(found, handling->in);
   added.hash = std::move(handling->hash);
   if (is_big) return store_row(added);
@@ -480,11 +445,6 @@ Result<void> Backup::store_row(const ManifestRow& row) {
 Result<void> Backup::store_part_row(const ManifestRow& row) {
   if (auto noted = history_ ? parts_.note(row) : Result<void>{}; !noted) return noted;
   return store_row(row);
-}
-
-void Backup::name_first(const ScanEntry& found, const FirstName& first) {
-  if (found.links <= 1 || S_ISDIR(found.mode)) return;
-  first_names_.try_emplace({found.device, found.inode}, first);
 }
 
 Result<void> Backup::send_index() {

@@ -18,6 +18,7 @@
 
 #include "native/base/log.h"
 #include "native/extension/backup.h"
+#include "native/extension/backup_directory.h"
 #include "native/extension/hook.h"
 #include "native/extension/report.h"
 #include "native/extension/restore.h"

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/extension/backup_directory.h"
 #include "native/extension/sqlite_names.h"
-#include "native/extension/transaction.h"
 #include "native/io/holes.h"
 #include "native/io/path.h"
 #include "native/io/read.h"

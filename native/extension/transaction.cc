@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/extension/backup_directory.h"
 #include "native/io/path.h"
 #include "native/io/tmpfile.h"
 #include "native/io/write.h"
@@ -29,9 +30,6 @@
 namespace backupkit {
 namespace {
 
-constexpr const char* kTransaction = "transaction";
-constexpr const char* kTrash = "trash";
-constexpr const char* kForTheApp = "restore";  // no transaction: nobody needs it
 constexpr const char* kNew = "new";
 constexpr const char* kGone = "gone";
 constexpr const char* kUnfinished = "journal.new";
@@ -44,81 +42,6 @@ constexpr size_t kMaxIdentity = 1024;
 constexpr time_t kKeptFor = time_t{7} * 24 * 3600;  // seconds that what can be resumed is kept
 constexpr mode_t kPrivate = 0700;
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-
-// Keeps the time of the sandbox's own directory over what is done to `.backup` in it.
-class TimeKeeper {
- public:
-  explicit TimeKeeper(BorrowedFd directory) : directory_(directory) {
-    struct stat found{};
-    if (::fstat(directory.get(), &found) == 0) time_ = found.st_mtim;
-  }
-  ~TimeKeeper() {
-    if (!time_) return;
-    const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, *time_};
-    (void)::futimens(directory_.get(), times.data());  // whoever owns it only
-  }
-  TimeKeeper(const TimeKeeper&) = delete;
-  TimeKeeper& operator=(const TimeKeeper&) = delete;
-
- private:
-  BorrowedFd directory_;
-  std::optional<timespec> time_;
-};
-
-// An error is no answer: what cannot be seen may be there.
-Result<bool> has(BorrowedFd directory, const std::string& name) {
-  auto found = identity_of(directory, name);
-  if (!found) return failure(found.error());
-  return found->exists();
-}
-
-// `.backup`, locked; not open where it is not there or, unless `waits`, locked by somebody.
-Result<UniqueFd> lock_backup(BorrowedFd sandbox, bool waits) {
-  for (;;) {
-    UniqueFd lock(retry([&] { return ::openat(sandbox.get(), kBackupDirectory, kDirectory); }));
-    if (!lock.is_open()) {
-      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return UniqueFd();
-      return errno_failure("'.backup'");
-    }
-    if (retry([&] { return ::flock(lock.get(), LOCK_EX | (waits ? 0 : LOCK_NB)); }) != 0) {
-      if (errno == EWOULDBLOCK) return UniqueFd();
-      return errno_failure("lock of '.backup'");
-    }
-    // Whoever had it may have removed the directory meanwhile.
-    struct stat held{};
-    if (::fstat(lock.get(), &held) != 0) return errno_failure("'.backup'");
-    auto there = identity_of(sandbox, kBackupDirectory);
-    if (!there) return failure(there.error());
-    if (held.st_ino == there->inode) return lock;
-  }
-}
-
-// `.backup`, made where it is missing, and locked.
-Result<UniqueFd> make_backup(BorrowedFd sandbox) {
-  for (;;) {
-    const TimeKeeper keeper(sandbox);
-    if (::mkdirat(sandbox.get(), kBackupDirectory, kPrivate) != 0 && errno != EEXIST) {
-      return errno_failure("'.backup' in the sandbox");
-    }
-    auto locked = lock_backup(sandbox, true);
-    if (!locked || locked->is_open()) return locked;
-    auto in_the_way = has(sandbox, kBackupDirectory);
-    if (!in_the_way) return failure(in_the_way.error());
-    if (*in_the_way) return failure(Error::from_errno(ENOTDIR, "'.backup' in the sandbox"));
-  }
-}
-
-// Removes what lies in `.backup` of transactions that are over, and `.backup` itself unless the app
-// has something in it.
-Result<void> clear(BorrowedFd sandbox, BorrowedFd backup) {
-  for (const char* name : {kTrash, kForTheApp}) {
-    if (auto removed = remove_tree(backup, name); !removed) return removed;
-  }
-  const TimeKeeper keeper(sandbox);
-  if (::unlinkat(sandbox.get(), kBackupDirectory, AT_REMOVEDIR) == 0) return {};
-  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT) return {};
-  return errno_failure("removal of '.backup'");
-}
 
 // Removes all that is in a directory.
 Result<void> empty(BorrowedFd directory) {
@@ -142,7 +65,7 @@ Error at(const Error& error, const std::string& path) { return error.in("'" + pa
 }  // namespace
 
 Result<Transaction> Transaction::begin(BorrowedFd sandbox, bool is_resumable) {
-  auto lock = make_backup(sandbox);
+  auto lock = make_backup_directory(sandbox);
   if (!lock) return failure(lock.error());
   Transaction made(sandbox, std::move(*lock));
   const auto backup = made.lock_.borrow();
@@ -173,11 +96,11 @@ Result<bool> Transaction::may_resume() {
   if (!left && left.error().sys_errno == ENOENT) return false;
   if (!left) return failure(left.error());
   for (const char* name : {kJournal, kUndo}) {
-    auto is_there = has(left->borrow(), name);
+    auto is_there = has_name(left->borrow(), name);
     if (!is_there) return failure(is_there.error());
     if (*is_there) return false;
   }
-  return has(left->borrow(), kReceived);
+  return has_name(left->borrow(), kReceived);
 }
 
 Result<void> Transaction::open_received() {
@@ -247,7 +170,7 @@ Result<void> Transaction::commit(const Journal& journal) {
 Result<void> Transaction::finish() { return remove(); }
 
 Result<void> Transaction::undo() {
-  auto is_committed = has(directory_.borrow(), kJournal);
+  auto is_committed = has_name(directory_.borrow(), kJournal);
   if (!is_committed) return failure(is_committed.error());
   if (*is_committed) {
     auto named = rename_to(directory_.borrow(), kJournal, directory_.borrow(), kUndo, 0);
@@ -351,7 +274,7 @@ Result<void> Transaction::take_out(const Step& step, size_t number) {
   if (!kept) return failure(kept.error());
   const auto name = base_name(step.path);
   const auto gone = std::to_string(number);
-  auto is_done = has(gone_.borrow(), gone);
+  auto is_done = has_name(gone_.borrow(), gone);
   if (!is_done) return failure(is_done.error());
   if (kept->inode != 0 || *is_done) return {};
   auto parent = parent_of(step.path);
@@ -424,7 +347,7 @@ Result<void> Transaction::remove() {
   auto named = rename_to(lock_.borrow(), kTransaction, lock_.borrow(), kTrash, 0);
   if (!named) return failure(named.error().in("the transaction"));
   if (::fsync(lock_.get()) != 0) return errno_failure("sync of '.backup'");
-  return clear(sandbox_, lock_.borrow());
+  return clear_backup_directory(sandbox_, lock_.borrow());
 }
 
 // What the ways that a transaction can go have in common is in Transaction.
@@ -432,10 +355,11 @@ class Recovery {
  public:
   static Result<Recovered> run(BorrowedFd sandbox, UniqueFd lock, RecoveryPlan plan,
                                const Restored& restored) {
-    auto is_there = has(lock.borrow(), kTransaction);
+    auto is_there = has_name(lock.borrow(), kTransaction);
     if (!is_there) return failure(is_there.error());
     if (!*is_there) {
-      if (auto cleared = clear(sandbox, lock.borrow()); !cleared) return failure(cleared.error());
+      if (auto cleared = clear_backup_directory(sandbox, lock.borrow()); !cleared)
+        return failure(cleared.error());
       return Recovered::kNothing;
     }
     if (auto removed = remove_tree(lock.borrow(), kTrash); !removed) {
@@ -448,10 +372,10 @@ class Recovery {
 
  private:
   static Result<Recovered> end(Transaction& left, RecoveryPlan plan, const Restored& restored) {
-    auto is_undone = has(left.directory_.borrow(), kUndo);
+    auto is_undone = has_name(left.directory_.borrow(), kUndo);
     if (!is_undone) return failure(is_undone.error());
     if (*is_undone) return go_back(left);
-    auto is_committed = has(left.directory_.borrow(), kJournal);
+    auto is_committed = has_name(left.directory_.borrow(), kJournal);
     if (!is_committed) return failure(is_committed.error());
     if (!*is_committed) {
       auto is_kept = plan.drops ? false : can_wait(left);
@@ -498,25 +422,10 @@ class Recovery {
 };
 
 Result<Recovered> recover(BorrowedFd sandbox, RecoveryPlan plan, const Restored& restored) {
-  auto lock = lock_backup(sandbox, plan.waits);
+  auto lock = lock_backup_directory(sandbox, plan.waits);
   if (!lock) return failure(lock.error());
   if (!lock->is_open()) return Recovered::kNothing;
   return Recovery::run(sandbox, std::move(*lock), plan, restored);
-}
-
-Result<bool> remove_backup_directory(BorrowedFd sandbox) {
-  auto lock = lock_backup(sandbox, false);
-  if (!lock) return failure(lock.error());
-  if (!lock->is_open()) {
-    auto is_there = has(sandbox, kBackupDirectory);
-    if (!is_there) return failure(is_there.error());
-    return !*is_there;
-  }
-  const TimeKeeper keeper(sandbox);
-  if (auto removed = remove_tree(sandbox, kBackupDirectory); !removed) {
-    return failure(removed.error());
-  }
-  return true;
 }
 
 std::string_view describe(Recovered recovered) {

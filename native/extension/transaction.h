@@ -53,8 +53,6 @@
 
 namespace backupkit {
 
-inline constexpr const char* kBackupDirectory = ".backup";
-
 // Not thread-safe. Dropping one that is neither finished nor undone leaves it to recover().
 class Transaction {
  public:
@@ -145,9 +143,6 @@ struct RecoveryPlan {
 };
 [[nodiscard]] Result<Recovered> recover(BorrowedFd sandbox, RecoveryPlan plan,
                                         const Restored& restored);
-
-// Removes `.backup`, in which there is no transaction. False: somebody works in it.
-[[nodiscard]] Result<bool> remove_backup_directory(BorrowedFd sandbox);
 
 // For a person: "", or what has become of the restore.
 [[nodiscard]] std::string_view describe(Recovered recovered);

@@ -1,8 +1,6 @@
 #include "native/service/server.h"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "native/io/tmpfile.h"
+#include "native/service/attachments.h"
 #include "native/service/survey.h"
 
 namespace backupkit {
@@ -33,46 +32,6 @@ constexpr std::array kKindNames = {"backup", "restore", "incremental backup"};
 
 Error no_session() {
   return {Code::kNotPermitted, 0, "there is no open session on this connection"};
-}
-
-bool has_descriptors(const Frame& frame) { return frame.lost_fds || !frame.fds.empty(); }
-
-// The file that a client gives; not open where it gives none. It goes to an app's extension, which
-// may read it and nothing else.
-Result<UniqueFd> content_in(Frame& frame) {
-  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for it");
-  if (frame.fds.empty()) return UniqueFd();
-  const int flags = ::fcntl(frame.fds[0].get(), F_GETFL);
-  struct stat found{};
-  if (flags < 0 || ::fstat(frame.fds[0].get(), &found) != 0) return errno_failure("look at it");
-  const bool is_readable = (flags & O_ACCMODE) == O_RDONLY && (flags & O_PATH) == 0;
-  if (!S_ISREG(found.st_mode) || !is_readable) {
-    return failure(Code::kInvalidArgument, "not a regular file that is open to be read only");
-  }
-  return std::move(frame.fds[0]);
-}
-
-// What a client has sealed into its descriptor number `index`, which the frame has or has lost.
-Result<Bytes> sealed_in(const Frame& frame, size_t index, const std::string& what) {
-  if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for " + what);
-  if (index >= frame.fds.size()) return failure(Code::kIpc, what + " is missing");
-  auto bytes = read_sealed(frame.fds[index].borrow(), kMaxListBytes);
-  if (!bytes) return failure(bytes.error().in(what));
-  return bytes;
-}
-
-Result<std::optional<std::vector<BundleTime>>> times_of(const Frame& frame) {
-  if (!has_descriptors(frame)) return std::nullopt;
-  auto bytes = sealed_in(frame, 0, "the list of times");
-  if (!bytes) return failure(bytes.error());
-  auto times = decode_times(*bytes);
-  if (!times) return failure(times.error());
-  for (const auto& time : *times) {
-    if (!is_bundle_name(time.name)) {
-      return failure(Code::kParameter, "'" + time.name + "' is not a bundle name");
-    }
-  }
-  return std::move(*times);
 }
 
 }  // namespace
@@ -278,7 +237,7 @@ void Server::stop_sizing(Client& client, const std::string& why) {
 // Has the bundles looked at that the frame names.
 uint64_t Server::survey(Client& client, uint32_t request, const Frame& frame, SurveyScope scope,
                         std::function<void(Client&, Result<Answer>)> answer) {
-  auto times = times_of(frame);
+  auto times = times_in(frame);
   if (!times) {
     reply(client, request, failure(times.error()));
     return 0;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "native/extension/backup_directory.h"
 #include "tests/native/transaction_run.h"
 
 namespace backupkit {
