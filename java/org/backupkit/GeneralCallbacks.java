@@ -26,6 +26,17 @@ public interface GeneralCallbacks {
   }
 
   /**
+   * Files are ready: the next one, and all that wait behind it already. The default gives each to
+   * {@link #onFileReady}; where this is overridden, nothing else is given any. What was not taken
+   * out of the batch when this returns is closed, as if it had been received.
+   *
+   * @param files the files, of whichever of the session's bundles
+   */
+  default void onFileReadyBatch(FileBatch files) {
+    files.forEach(this::onFileReady);
+  }
+
+  /**
    * A bundle has begun, or was refused.
    *
    * @param error why the bundle was refused, in which case no end follows; null when it began

@@ -116,13 +116,34 @@ final class Session implements Connection.Sink {
   }
 
   CompletableFuture<Event.Reply> fileHandle(FileMeta meta) throws BackupException {
-    Arguments.present(meta, "fileMeta");
+    return ask(nameable(Arguments.present(meta, "fileMeta")));
+  }
+
+  /** Asks for several; all is checked before the first. */
+  CompletableFuture<Event.Reply> fileHandles(String bundleName, List<String> uris)
+      throws BackupException {
+    List<FileMeta> files = new ArrayList<>();
+    for (String uri : Arguments.present(uris, "uris")) {
+      files.add(nameable(new FileMeta(bundleName, uri)));
+    }
+    return files.stream()
+        .map(this::ask)
+        // Where several fail this fails as the first of them does.
+        .reduce((before, next) -> before.thenCombine(next, (first, second) -> second))
+        .orElseThrow(() -> Arguments.invalid("the list of uris is empty"));
+  }
+
+  private CompletableFuture<Event.Reply> ask(FileMeta file) {
+    return connection.fileHandle(file.bundleName(), file.uri());
+  }
+
+  private static FileMeta nameable(FileMeta meta) throws BackupException {
     String bundle = Arguments.bundleName(meta.bundleName());
     String uri = Arguments.uri(meta.uri());
     if (uri.isEmpty()) {
-      throw Arguments.invalid("getFileHandle needs a uri");
+      throw Arguments.invalid("a file to ask for needs a uri");
     }
-    return connection.fileHandle(bundle, uri);
+    return new FileMeta(bundle, uri);
   }
 
   CompletableFuture<Event.Reply> publish(FileMeta meta) throws BackupException {
@@ -197,7 +218,7 @@ final class Session implements Connection.Sink {
   @Override
   public void accept(Event event) {
     if (event instanceof Event.FileReady file) {
-      executor.execute(new FileTask(file));
+      executor.execute(new FileTask(new FileDelivery(connection, file)));
     } else {
       executor.execute(() -> unlessOver(() -> tell(event)));
     }
@@ -303,62 +324,31 @@ final class Session implements Connection.Sink {
     }
   }
 
-  /** Hands one file to the listener and settles it. */
+  /** Hands over a file, and those that wait right behind it. */
   private final class FileTask implements SerialExecutor.Task {
-    private final Event.FileReady event;
+    private final FileDelivery file;
 
-    FileTask(Event.FileReady event) {
-      this.event = event;
+    FileTask(FileDelivery file) {
+      this.file = file;
     }
 
     @Override
     public void run() {
-      if (over) {
-        discard();
-        return;
+      List<FileDelivery> files = new ArrayList<>();
+      for (FileTask task = this; task != null; task = executor.takeNext(FileTask.class)) {
+        files.add(task.file);
       }
-      BackupFile file = null;
+      FileBatch batch = new FileBatch(files, () -> over);
       try {
-        if (event.error() != null || event.fds().length == 0) {
-          callbacks.onFileReady(event.error() != null ? event.error() : noDescriptor(), null);
-        } else {
-          file = file();
-          callbacks.onFileReady(null, file);
-        }
-      } catch (Throwable e) {
-        if (file != null) {
-          file.close();
-        }
-        throw e;
+        unlessOver(() -> callbacks.onFileReadyBatch(batch));
       } finally {
-        connection.taken(event.sequence());
+        batch.discard();
       }
     }
 
     @Override
     public void discard() {
-      if (event.fds().length > 0) {
-        file().close();
-      }
-      connection.taken(event.sequence());
-    }
-
-    private BackupFile file() {
-      // The descriptor outlives the session, so its last act must not hold the session.
-      Connection told = connection;
-      long sequence = event.sequence();
-      int[] fds = event.fds();
-      Fd content = new Fd(fds[0], () -> told.closed(sequence));
-      Fd manifest = fds.length > 1 ? Fd.adopt(fds[1]) : null;
-      return new BackupFile(event.bundle(), event.uri(), content, manifest);
-    }
-
-    private BackupException noDescriptor() {
-      return new BackupException(
-          ErrorCode.IPC.code(),
-          ErrorCode.IPC.message() + ": a file came without its descriptor",
-          event.bundle(),
-          event.uri());
+      file.discard();
     }
   }
 }

@@ -118,6 +118,21 @@ public final class SessionRestore implements AutoCloseable {
   }
 
   /**
+   * Asks for several files to write, as {@link #getFileHandle} asks for each of them, in that
+   * order. They come by {@link GeneralCallbacks#onFileReadyBatch}; one that cannot be made is told
+   * there in its place, and the others come. Does not block.
+   *
+   * @param bundleName their bundle
+   * @param uris their names; one that is said twice is a fresh empty file the second time
+   * @return completes when all requests were taken; fails with 13900020 for an empty list or a name
+   *     that is none, and nothing was asked for then, and as {@link #getFileHandle} for the first
+   *     request that was refused: files that were asked for before it come
+   */
+  public CompletableFuture<Void> getFileHandles(String bundleName, List<String> uris) {
+    return session.call(() -> session.fileHandles(bundleName, uris));
+  }
+
+  /**
    * Says that a file is written; with uri "", that every file of the bundle is, which applies the
    * bundle. Where "manage.json" is published first, with the complete manifest beside it, each part
    * is unpacked when it is published, while others come; "manage.json" can then not be asked for

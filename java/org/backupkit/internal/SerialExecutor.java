@@ -129,6 +129,20 @@ public final class SerialExecutor {
     schedule();
   }
 
+  /**
+   * Takes the task that waits next away, if it is of a kind. For a task that runs, which does or
+   * discards the other in its stead.
+   *
+   * @param <T> the kind
+   * @param kind the kind
+   * @return the task, or null where it is of another kind, or there is none
+   */
+  public <T extends Task> @Nullable T takeNext(Class<T> kind) {
+    synchronized (lock) {
+      return kind.isInstance(waiting.peek()) ? kind.cast(waiting.poll()) : null;
+    }
+  }
+
   private @Nullable Task next() {
     synchronized (lock) {
       Task task = waiting.poll();

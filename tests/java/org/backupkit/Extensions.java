@@ -4,8 +4,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
-/** Finds the processes that work for a service. */
+/** Finds the processes that work for a service, and limits them. */
 public final class Extensions {
   private Extensions() {}
 
@@ -29,6 +32,22 @@ public final class Extensions {
       }
     }
     throw new AssertionError("none of \"" + children + "\" has " + sandbox + " open");
+  }
+
+  /** Limits a process to so many more descriptors than it has. */
+  public static void leaveFree(long pid, int free) throws IOException, InterruptedException {
+    Set<Integer> used;
+    try (Stream<Path> descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+      used =
+          descriptors
+              .map(path -> Integer.valueOf(path.getFileName().toString()))
+              .collect(Collectors.toSet());
+    }
+    int limit = 0;
+    for (int left = free; left > 0 || used.contains(limit); ++limit) {
+      left -= used.contains(limit) ? 0 : 1;
+    }
+    Tool.succeed("prlimit", "--pid=" + pid, "--nofile=" + limit + ":");
   }
 
   private static boolean hasOpen(String pid, Path file) throws IOException {

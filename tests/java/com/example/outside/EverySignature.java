@@ -17,6 +17,7 @@ import org.backupkit.BackupFile;
 import org.backupkit.BackupService;
 import org.backupkit.ErrorCode;
 import org.backupkit.Fd;
+import org.backupkit.FileBatch;
 import org.backupkit.FileData;
 import org.backupkit.FileMeta;
 import org.backupkit.GeneralCallbacks;
@@ -80,6 +81,12 @@ final class EverySignature {
     public void onFileReady(@Nullable BackupException error, @Nullable BackupFile file) {}
 
     @Override
+    public void onFileReadyBatch(FileBatch files) {
+      int size = files.size();
+      files.forEach(this::onFileReady);
+    }
+
+    @Override
     public void onBundleBegin(@Nullable BackupException error, String bundleName) {}
 
     @Override
@@ -133,6 +140,7 @@ final class EverySignature {
       done = session.appendBundles(fd, names, names);
       session.getFileHandle(meta, callback);
       done = session.getFileHandle(meta);
+      done = session.getFileHandles("a", names);
       session.publishFile(meta, callback);
       done = session.publishFile(meta);
       CompletableFuture<FileData> here = session.getLocalCapabilities();

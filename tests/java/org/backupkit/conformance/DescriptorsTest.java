@@ -2,13 +2,8 @@ package org.backupkit.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.Set;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
 import org.backupkit.Extensions;
@@ -76,7 +71,7 @@ class DescriptorsTest extends OnDevice {
     try (BackupService service = full();
         SessionBackup session = new SessionBackup(service, silent())) {
       assertEquals(OUT_OF_MEMORY, codeOf(() -> session.appendBundles(List.of(HIWORLD))));
-      leaveFree(service.servicePid(), 50);
+      Extensions.leaveFree(service.servicePid(), 50);
       // Nothing had begun.
       assertEquals(0, codeOf(() -> session.appendBundles(List.of(HIWORLD))));
     }
@@ -121,7 +116,7 @@ class DescriptorsTest extends OnDevice {
     Events events = new Events();
     try (BackupService service = embedded();
         SessionBackup session = new SessionBackup(service, events)) {
-      leaveFree(service.servicePid(), 1); // for the list alone
+      Extensions.leaveFree(service.servicePid(), 1); // for the list alone
       session.appendBundles(List.of(HIWORLD)).get();
       assertEquals(OUT_OF_MEMORY, events.await(Kind.BEGIN, HIWORLD).code());
       assertEquals(0, events.awaitAll().code());
@@ -140,7 +135,7 @@ class DescriptorsTest extends OnDevice {
               .receive(
                   file -> {
                     // There are more files than may be under way: it has not come to its end.
-                    leaveFree(Extensions.only(service).pid(), 0);
+                    Extensions.leaveFree(Extensions.only(service).pid(), 0);
                     service.updateSendRate(HIWORLD, 800);
                   });
       try (SessionBackup session = new SessionBackup(service, events)) {
@@ -159,7 +154,7 @@ class DescriptorsTest extends OnDevice {
       // Its answer says that it has all that it needs for its start.
       session.getFileHandle(new FileMeta(HIWORLD, "first")).get();
       assertEquals(0, events.await(Kind.FILE, HIWORLD).code());
-      leaveFree(Extensions.only(service).pid(), 0);
+      Extensions.leaveFree(Extensions.only(service).pid(), 0);
       session.getFileHandle(new FileMeta(HIWORLD, "second")).get();
       Note second = events.await(Kind.FILE, HIWORLD, 2);
       assertEquals(OUT_OF_MEMORY, second.code());
@@ -168,23 +163,7 @@ class DescriptorsTest extends OnDevice {
 
   private BackupService full() throws Exception {
     BackupService service = embedded();
-    leaveFree(service.servicePid(), 0);
+    Extensions.leaveFree(service.servicePid(), 0);
     return service;
-  }
-
-  /** Limits a process to so many more descriptors than it has. */
-  private static void leaveFree(long pid, int free) throws IOException, InterruptedException {
-    Set<Integer> used;
-    try (Stream<Path> descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
-      used =
-          descriptors
-              .map(path -> Integer.valueOf(path.getFileName().toString()))
-              .collect(Collectors.toSet());
-    }
-    int limit = 0;
-    for (int left = free; left > 0 || used.contains(limit); ++limit) {
-      left -= used.contains(limit) ? 0 : 1;
-    }
-    Tool.succeed("prlimit", "--pid=" + pid, "--nofile=" + limit + ":");
   }
 }
