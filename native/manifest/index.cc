@@ -23,9 +23,28 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;  // writes the keys in the seed system's order
 
-OrderedJson time_json(Timestamp time) {
-  return {{"tv_sec", time.seconds}, {"tv_nsec", time.nanoseconds}};
+template <typename... Pieces>
+void append(std::string& text, const Pieces&... pieces) {
+  (text.append(pieces), ...);
 }
+
+// As JSON has it. An index is the last thing that a backup makes, and long: so what is usual in it
+// is put together by hand.
+std::string quoted(const std::string& text) {
+  const auto stands_for_itself = [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+  };
+  if (std::ranges::all_of(text, stands_for_itself)) return '"' + text + '"';
+  // "replace" cannot happen to a path; a hash that is no UTF-8 must not throw.
+  return OrderedJson(text).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+std::string time_text(Timestamp time) {
+  return R"({"tv_sec":)" + std::to_string(time.seconds) + R"(,"tv_nsec":)" +
+         std::to_string(time.nanoseconds) + '}';
+}
+
+const char* flag_text(bool flag) { return flag ? "true" : "false"; }
 
 std::string path_text(const std::string& path, bool encode) {
   return encode ? percent_encode(path) : path;
@@ -43,32 +62,24 @@ OrderedJson holes_json(const std::vector<Extent>& holes) {
   return json;
 }
 
-OrderedJson item_json(const IndexItem& item) {
+void write_item(const IndexItem& item, std::string& text) {
   const auto names = std::views::keys(item.xattrs);
   const bool encode = needs_percent(item.path) || std::ranges::any_of(item.links, needs_percent) ||
                       std::ranges::any_of(names, needs_percent);
-  OrderedJson stat = {{"st_size", item.size},
-                      {"st_mode", item.mode},
-                      {"st_atim", time_json(item.access)},
-                      {"st_mtim", time_json(item.modification)}};
-  OrderedJson json = {
-      {"fileName", item.file_name},
-      {"information", {{"path", path_text(item.path, encode)}, {"stat", std::move(stat)}}},
-      {"isUserTar", item.is_user_tar},
-      {"isBigFile", item.is_big_file},
-      {"size", item.size},
-      {"hash", item.hash}};
-  if (encode) json["encodeFlag"] = 1;
-  if (!item.is_big_file) {
-    json["entries"] = item.entries;
-    return json;
-  }
-  json["uid"] = item.uid;
-  json["gid"] = item.gid;
-  for (const std::string& link : item.links) json["links"].push_back(path_text(link, encode));
-  if (!item.xattrs.empty()) json["xattrs"] = xattrs_json(item.xattrs, encode);
-  if (!item.holes.empty()) json["holes"] = holes_json(item.holes);
-  return json;
+  const std::string size = std::to_string(item.size);
+  append(text, R"({"fileName":)", quoted(item.file_name), R"(,"information":{"path":)",
+         quoted(path_text(item.path, encode)), R"(,"stat":{"st_size":)", size, R"(,"st_mode":)",
+         std::to_string(item.mode), R"(,"st_atim":)", time_text(item.access), R"(,"st_mtim":)",
+         time_text(item.modification), R"(}},"isUserTar":)", flag_text(item.is_user_tar),
+         R"(,"isBigFile":)", flag_text(item.is_big_file), R"(,"size":)", size, R"(,"hash":)",
+         quoted(item.hash), encode ? R"(,"encodeFlag":1)" : "");
+  if (!item.is_big_file) return append(text, R"(,"entries":)", std::to_string(item.entries), "}");
+  append(text, R"(,"uid":)", std::to_string(item.uid), R"(,"gid":)", std::to_string(item.gid));
+  OrderedJson more;
+  for (const std::string& link : item.links) more["links"].push_back(path_text(link, encode));
+  if (!item.xattrs.empty()) more["xattrs"] = xattrs_json(item.xattrs, encode);
+  if (!item.holes.empty()) more["holes"] = holes_json(item.holes);
+  text += more.is_null() ? "}" : "," + more.dump().substr(1);
 }
 
 // Reads the fields of one object; the first wrong one is remembered and the rest gives defaults.
@@ -266,8 +277,7 @@ std::string write_index(const std::vector<IndexItem>& items) {
   std::string text = "[";
   for (const IndexItem& item : items) {
     if (text.size() > 1) text += ",\n";
-    // "replace" cannot happen to a path; a hash that is no UTF-8 must not throw.
-    text += item_json(item).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+    write_item(item, text);
   }
   return text + "]\n";
 }

@@ -83,6 +83,22 @@ TEST(Index, golden) {
       "\n");
 }
 
+TEST(Index, golden_of_a_big_file) {
+  IndexItem item = big_file("a \"b\"");
+  EXPECT_EQ(
+      write_index({item}),
+      R"([{"fileName":"0123456789abcdef.mp4","information":{"path":"a \"b\"","stat":)"
+      R"({"st_size":9223372036854775807,"st_mode":33184,"st_atim":{"tv_sec":-5,)"
+      R"("tv_nsec":999999999},"st_mtim":{"tv_sec":-9223372036854775808,"tv_nsec":0}}},)"
+      R"("isUserTar":false,"isBigFile":true,"size":9223372036854775807,)"
+      R"("hash":"xxh3:ff112233445566778899aabbccddeeff","uid":4294967294,"gid":1000,)"
+      R"("links":["other/name","third"],"xattrs":{"security.capability":"","user.note":"AP89"},)"
+      R"("holes":[[0,4096],[8192,9223372036854767615]]}])"
+      "\n");
+  item.hash = "\xFF";
+  EXPECT_NE(write_index({item}).find("\"hash\":\"\xEF\xBF\xBD\""), std::string::npos) << "replaced";
+}
+
 TEST(Index, a_big_file_s_attributes_are_base64_and_its_holes_pairs) {
   const std::string text = write_index({big_file("a")});
   EXPECT_NE(text.find(R"("xattrs":{"security.capability":"","user.note":"AP89"},)"
