@@ -253,13 +253,13 @@ void BigFiles::lose(const Sent& sent, const Handling& handling) {
 std::string BigFiles::name(const ScanEntry& found) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(found.path.data());
   const std::span path(bytes, found.path.size());
-  for (uint64_t seed = options_.seed;; ++seed) {
-    std::array<char, 17> digits{};
-    (void)std::snprintf(digits.data(), digits.size(), "%016llx",
-                        static_cast<unsigned long long>(hash64(path, seed)));
-    auto name = std::string(digits.data()) + suffix_of(found.name);
-    if (names_.insert(name).second) return name;
-  }
+  uint64_t seed = options_.seed;
+  uint64_t digest = hash64(path, seed);
+  while (!named_.insert(digest).second) digest = hash64(path, ++seed);
+  std::array<char, 17> digits{};
+  (void)std::snprintf(digits.data(), digits.size(), "%016llx",
+                      static_cast<unsigned long long>(digest));
+  return std::string(digits.data()) + suffix_of(found.name);
 }
 
 }  // namespace backupkit

@@ -5,8 +5,8 @@
 #include <deque>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "native/extension/account.h"
@@ -92,7 +92,7 @@ class BigFiles {
   Work& work_;
   Account& account_;
   std::vector<IndexItem>& index_;
-  std::set<std::string> names_;
+  std::unordered_set<uint64_t> named_;  // the digits of the names so far
   std::deque<Sent> sent_;
   std::deque<uint64_t> copies_;  // sent and not seen closed
   History::Corrections corrections_;
