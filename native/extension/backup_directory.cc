@@ -7,18 +7,20 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <ctime>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "native/base/syscall.h"
 #include "native/extension/metadata.h"
 #include "native/io/path.h"
+#include "native/manifest/directory_names.h"
 
 namespace backupkit {
 namespace {
 
-constexpr const char* kForTheApp = "restore";  // no transaction: nobody needs it
 constexpr mode_t kPrivate = 0700;
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
@@ -41,6 +43,24 @@ class TimeKeeper {
   BorrowedFd directory_;
   std::optional<timespec> time_;
 };
+
+// Removes all that `.backup` has beside the mark and a transaction. The mark goes after that, never
+// before it on the disk: no part of a tree is left that could pass for all of it.
+Result<void> remove_cleared(BorrowedFd backup) {
+  const UniqueFd directory(retry([&] { return ::openat(backup.get(), ".", kDirectory); }));
+  if (!directory.is_open()) return errno_failure("'.backup'");
+  std::vector<char> buffer(size_t{64} << 10U);
+  auto names = read_names(directory.borrow(), buffer);
+  if (!names) return failure(names.error().in("'.backup'"));
+  std::erase_if(*names, [](const DirectoryName& name) {
+    return name.text == kTransaction || name.text == kCleared;
+  });
+  for (const auto& name : *names) {
+    if (auto removed = remove_tree(backup, name.text); !removed) return removed;
+  }
+  if (!names->empty() && ::fsync(backup.get()) != 0) return errno_failure("sync of '.backup'");
+  return {};
+}
 
 }  // namespace
 
@@ -84,10 +104,27 @@ Result<UniqueFd> make_backup_directory(BorrowedFd sandbox) {
   }
 }
 
-Result<void> clear_backup_directory(BorrowedFd sandbox, BorrowedFd backup) {
-  for (const char* name : {kTrash, kForTheApp}) {
-    if (auto removed = remove_tree(backup, name); !removed) return removed;
+Result<void> sweep_backup_directory(BorrowedFd backup) {
+  auto is_cleared = has_name(backup, kCleared);
+  if (!is_cleared) return failure(is_cleared.error());
+  if (!*is_cleared) return remove_tree(backup, kTrash);
+  if (auto removed = remove_cleared(backup); !removed) return removed;
+  return remove_tree(backup, kCleared);
+}
+
+Result<void> empty_backup_directory(BorrowedFd sandbox) {
+  auto backup = lock_backup_directory(sandbox, true);
+  if (!backup) return failure(backup.error());
+  if (!backup->is_open()) return {};
+  if (::mkdirat(backup->get(), kCleared, kPrivate) != 0 && errno != EEXIST) {
+    return errno_failure("'.backup/cleared'");
   }
+  if (::fsync(backup->get()) != 0) return errno_failure("sync of '.backup'");
+  return leave_backup_directory(sandbox, backup->borrow());
+}
+
+Result<void> leave_backup_directory(BorrowedFd sandbox, BorrowedFd backup) {
+  if (auto swept = sweep_backup_directory(backup); !swept) return swept;
   const TimeKeeper keeper(sandbox);
   if (::unlinkat(sandbox.get(), kBackupDirectory, AT_REMOVEDIR) == 0) return {};
   if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT) return {};

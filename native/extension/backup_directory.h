@@ -1,4 +1,5 @@
-// `.backup` in a sandbox: what our own files of a restore lie in, and who may work on them.
+// `.backup` in a sandbox: what our own files of a restore lie in, and the app's beside them, and
+// who may work on them.
 #pragma once
 
 #include <string>
@@ -11,7 +12,8 @@ namespace backupkit {
 inline constexpr const char* kBackupDirectory = ".backup";
 // In it:
 inline constexpr const char* kTransaction = "transaction";
-inline constexpr const char* kTrash = "trash";
+inline constexpr const char* kTrash = "trash";      // what is over, while it is being removed
+inline constexpr const char* kCleared = "cleared";  // the same, and all beside it is over, too
 
 // An error is no answer: what cannot be seen may be there.
 [[nodiscard]] Result<bool> has_name(BorrowedFd directory, const std::string& name);
@@ -23,9 +25,14 @@ inline constexpr const char* kTrash = "trash";
 // `.backup`, made where it is missing, and locked as above. Waits.
 [[nodiscard]] Result<UniqueFd> make_backup_directory(BorrowedFd sandbox);
 
-// Removes what lies in `backup`, which is `.backup`, of transactions that are over, and `.backup`
-// itself unless the app has something in it.
-[[nodiscard]] Result<void> clear_backup_directory(BorrowedFd sandbox, BorrowedFd backup);
+// Removes what is over from `backup`, which is `.backup`; what is cleared never comes back in part.
+[[nodiscard]] Result<void> sweep_backup_directory(BorrowedFd backup);
+
+// The same, and removes `.backup` itself unless something is left in it.
+[[nodiscard]] Result<void> leave_backup_directory(BorrowedFd sandbox, BorrowedFd backup);
+
+// Removes all that is in `.backup` but a transaction, and `.backup` itself where there is none.
+[[nodiscard]] Result<void> empty_backup_directory(BorrowedFd sandbox);
 
 // Removes `.backup`, in which there is no transaction. False: somebody works in it.
 [[nodiscard]] Result<bool> remove_backup_directory(BorrowedFd sandbox);

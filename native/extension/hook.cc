@@ -61,7 +61,8 @@ Result<std::string> Hook::on_restore(const Settings& settings) {
     auto text = call("onRestoreEx", {{"version", version}, {"info", settings.app_info}});
     if (!text || !text->empty()) return text;
   }
-  if (settings.full_backup_only && !knows("onRestore") && !knows("onRestoreEx")) {
+  const bool must_take = settings.full_backup_only && !settings.keeps_directory;
+  if (must_take && !knows("onRestore") && !knows("onRestoreEx")) {
     return failure(Code::kExtensionThrew,
                    "nobody puts the data of '" + settings.bundle +
                        "' into their place: its app has no onRestore, which has to do that");

@@ -102,6 +102,7 @@ class Reader {
     if (line.value("journal", json()) != 1 || !line.contains("settings")) return false;
     if (!line["settings"].is_string()) return false;
     journal_.settings = line["settings"].get<std::string>();
+    journal_.keeps_directory = line.contains("keeps");
     return true;
   }
 
@@ -180,7 +181,9 @@ std::string write_journal(const Journal& journal) {
     text += '\n';
     ++lines;
   };
-  add({{"journal", 1}, {"settings", journal.settings}});
+  json head = {{"journal", 1}, {"settings", journal.settings}};
+  if (journal.keeps_directory) head["keeps"] = true;
+  add(head);
   for (const auto& step : journal.steps) add(json_of(step));
   for (const auto& change : journal.changes) add(json_of(change));
   add({{"end", lines}, {"hash", hash_of(text)}});

@@ -1,7 +1,7 @@
 // The journal of a restore: all that it is about to do to the sandbox. JSON, one object a line.
 //
 //   journal = head *step *change end
-//   head    = { "journal": 1, "settings": text }         ; as the service gave them
+//   head    = { "journal": 1, "settings": text, "keeps"?: true }
 //   step    = { "path": path, "new"?: inode, "old"?: inode }
 //   change  = { "path": path, "before": metadata, "after"?: metadata }
 //   metadata = { "mode": n, "uid": n, "gid": n, "mtime": [ seconds, nanoseconds ],
@@ -9,6 +9,8 @@
 //   end     = { "end": lines before it, "hash": "xxh3:" 32hex of them }
 //   path    = percent-encoded, relative to the sandbox
 //   encoded = the value's bytes as hex digits
+//
+// `settings` are as the service gave them; `keeps`: what the app has in `.backup` outlasts it.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +45,7 @@ struct Change {
 // No two steps are of one path, and none is below another's: they can be taken in any order.
 struct Journal {
   std::string settings;
+  bool keeps_directory = false;
   std::vector<Step> steps;
   std::vector<Change> changes;  // in walk order: a directory before what is in it
   friend bool operator==(const Journal&, const Journal&) = default;

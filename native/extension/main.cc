@@ -131,6 +131,18 @@ Result<void> answer_call(const Job& job, Hook& hook, Link& link) {
   return link.report(*text);
 }
 
+// Leaves nothing in the sandbox's `.backup` for the app, unless all that is there is to stay.
+Result<void> empty_for_the_app(const Job& job) {
+  if (job.settings.keeps_directory) return {};
+  return empty_backup_directory(job.sandbox.borrow());
+}
+
+Result<void> make_ready(const Job& job, Hook& hook) {
+  auto recovered = recover(job, {.waits = true}, hook);
+  if (!recovered) return failure(recovered.error());
+  return empty_for_the_app(job);
+}
+
 // What is to be told as the result. `standing` is set by a restore.
 Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
   auto hook = Hook::greet(std::move(job.hook), link);
@@ -139,7 +151,7 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
     served = failure(hook.error());
   } else if (job.kind == SessionKind::kAppCall) {
     return answer_call(job, *hook, link);
-  } else if (auto ready = recover(job, {.waits = true}, *hook); !ready) {
+  } else if (auto ready = make_ready(job, *hook); !ready) {
     served = failure(ready.error());
   } else if (job.kind == SessionKind::kRestore) {
     auto restored = restore(job.sandbox.borrow(), job.settings, *hook, link);
@@ -150,6 +162,8 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
     }
   } else {
     served = back_up(job.sandbox.borrow(), job.settings, std::move(job.manifest), *hook, link);
+    auto emptied = empty_for_the_app(job);
+    if (served && !emptied) served = failure(emptied.error());
   }
   if (!served && served.error().code == Code::kExtensionThrew) {
     if (auto told = link.report(failure_report(served.error())); !told) return told;

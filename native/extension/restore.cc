@@ -285,7 +285,8 @@ Result<void> Restore::send_report() {
 }  // namespace
 
 Result<Transaction> restore(BorrowedFd sandbox, const Settings& settings, Hook& hook, Link& link) {
-  auto transaction = Transaction::begin(sandbox, settings.is_resumable);
+  auto transaction = Transaction::begin(sandbox, {.is_resumable = settings.is_resumable,
+                                                  .keeps_directory = settings.keeps_directory});
   if (!transaction) return failure(transaction.error());
   Restore work(sandbox, settings, hook, link, std::move(*transaction));
   if (auto done = work.run(); !done) return failure(done.error());

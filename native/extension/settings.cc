@@ -62,6 +62,8 @@ Result<Settings> Settings::parse(std::string text) {
   settings.is_mirror = !settings.full_backup_only && options.contains("restoreMode") &&
                        options["restoreMode"] == "mirror";
   settings.is_resumable = options.contains("resume") && options["resume"] == true;
+  settings.keeps_directory =
+      options.contains("clearBackupData") && options["clearBackupData"] == false;
   settings.freezes = json.value("freezes", false);
   settings.delay = delay_in(options);
   settings.space_needed = json.value("spaceNeeded", uint64_t{0});

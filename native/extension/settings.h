@@ -4,7 +4,7 @@
 //     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
 //     "freezes": bool,
 //     "options": { "integrity"?: "none", "restoreMode"?: "mirror",
-//                  "resume"?: true, "delayTime"?: seconds, ... } }
+//                  "resume"?: true, "delayTime"?: seconds, "clearBackupData"?: false, ... } }
 #pragma once
 
 #include <chrono>
@@ -40,6 +40,7 @@ struct Settings {
   bool full_backup_only = false;  // the app itself puts what is restored into its place
   bool is_mirror = false;         // what the backup does not have goes
   bool is_resumable = false;      // what is received outlasts an interrupted restore
+  bool keeps_directory = false;   // what is in `.backup` for the app outlasts the session
   bool freezes = false;           // the app stands still while a backup looks at its data
   std::chrono::seconds delay{};   // before a backup reads, for the app to come to rest
   uint64_t space_needed = 0;      // bytes of the backup that is restored

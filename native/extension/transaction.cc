@@ -64,13 +64,14 @@ Error at(const Error& error, const std::string& path) { return error.in("'" + pa
 
 }  // namespace
 
-Result<Transaction> Transaction::begin(BorrowedFd sandbox, bool is_resumable) {
+Result<Transaction> Transaction::begin(BorrowedFd sandbox, TransactionOptions options) {
   auto lock = make_backup_directory(sandbox);
   if (!lock) return failure(lock.error());
   Transaction made(sandbox, std::move(*lock));
+  made.keeps_directory_ = options.keeps_directory;
   const auto backup = made.lock_.borrow();
-  if (auto removed = remove_tree(backup, kTrash); !removed) return failure(removed.error());
-  if (is_resumable) {
+  if (auto swept = sweep_backup_directory(backup); !swept) return failure(swept.error());
+  if (options.is_resumable) {
     auto may = made.may_resume();
     if (!may) return failure(may.error());
     made.is_resumed_ = *may;
@@ -84,7 +85,7 @@ Result<Transaction> Transaction::begin(BorrowedFd sandbox, bool is_resumable) {
     }
   }
   if (auto opened = made.open(); !opened) return failure(opened.error());
-  if (is_resumable) {
+  if (options.is_resumable) {
     if (auto opened = made.open_received(); !opened) return failure(opened.error());
   }
   return made;
@@ -143,7 +144,8 @@ Result<void> Transaction::open() {
 
 Result<void> Transaction::commit(const Journal& journal) {
   journal_ = journal;
-  const auto text = write_journal(journal);
+  journal_.keeps_directory = keeps_directory_;
+  const auto text = write_journal(journal_);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   const UniqueFd file(
       retry([&] { return ::openat(directory_.get(), kUnfinished, kFlags, mode_t{0600}); }));
@@ -189,6 +191,7 @@ Result<void> Transaction::read(const char* name) {
   auto journal = read_journal({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   if (!journal) return failure(journal.error());
   journal_ = std::move(*journal);
+  keeps_directory_ = journal_.keeps_directory;
   return {};
 }
 
@@ -344,10 +347,11 @@ Result<void> Transaction::remove() {
        {&parent_.directory, &staged_parent_.directory, &stage_, &gone_, &received_}) {
     fd->reset();
   }
-  auto named = rename_to(lock_.borrow(), kTransaction, lock_.borrow(), kTrash, 0);
+  const char* over = keeps_directory_ ? kTrash : kCleared;
+  auto named = rename_to(lock_.borrow(), kTransaction, lock_.borrow(), over, 0);
   if (!named) return failure(named.error().in("the transaction"));
   if (::fsync(lock_.get()) != 0) return errno_failure("sync of '.backup'");
-  return clear_backup_directory(sandbox_, lock_.borrow());
+  return leave_backup_directory(sandbox_, lock_.borrow());
 }
 
 // What the ways that a transaction can go have in common is in Transaction.
@@ -358,12 +362,13 @@ class Recovery {
     auto is_there = has_name(lock.borrow(), kTransaction);
     if (!is_there) return failure(is_there.error());
     if (!*is_there) {
-      if (auto cleared = clear_backup_directory(sandbox, lock.borrow()); !cleared)
-        return failure(cleared.error());
+      if (auto left = leave_backup_directory(sandbox, lock.borrow()); !left) {
+        return failure(left.error());
+      }
       return Recovered::kNothing;
     }
-    if (auto removed = remove_tree(lock.borrow(), kTrash); !removed) {
-      return failure(removed.error());
+    if (auto swept = sweep_backup_directory(lock.borrow()); !swept) {
+      return failure(swept.error());
     }
     Transaction left(sandbox, std::move(lock));
     if (auto opened = left.open(); !opened) return failure(opened.error());

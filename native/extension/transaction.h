@@ -9,6 +9,7 @@
 //   .backup/transaction/received/<uri> what has come of the backup, if the restore can be resumed
 //   .backup/transaction/identity       which restore the stage is of, likewise
 //   .backup/trash                      a transaction that is over, while it is being removed
+//   .backup/cleared                    the same of one that keeps nothing of the app's in `.backup`
 //
 // A step is one rename: with RENAME_EXCHANGE where something comes and something goes, so that the
 // old entry waits in the place of the new one, and with RENAME_NOREPLACE where only one of both
@@ -31,7 +32,8 @@
 //                states and is repeated likewise.
 //   4 over       Everything is synced, then the transaction becomes trash, and that is synced
 //                before anything in it is removed: what steps 3 and 5 read is whole as long as the
-//                journal can be found.
+//                journal can be found. Its new name says whether all else in `.backup` goes, too;
+//                whoever comes next ends that before he does anything else.
 //   5 undo       The journal becomes `undo`, and that is synced before the first step back: never
 //                are steps of both directions open. A step back puts the old inode to its place
 //                wherever it is, so it too can be repeated from every subset. Then as 4.
@@ -53,12 +55,20 @@
 
 namespace backupkit {
 
+struct TransactionOptions {
+  // It goes on with what an interrupted one has left, and leaves its own to the next one; else
+  // nothing is in the stage.
+  bool is_resumable = false;
+  // What the app has in `.backup` outlasts it, and so does what it has put there for the app.
+  bool keeps_directory = false;
+};
+
 // Not thread-safe. Dropping one that is neither finished nor undone leaves it to recover().
 class Transaction {
  public:
-  // Waits for the sandbox's lock. Call recover() before. One that is resumable goes on with what an
-  // interrupted one has left, and leaves its own to the next one; else nothing is in the stage.
-  [[nodiscard]] static Result<Transaction> begin(BorrowedFd sandbox, bool is_resumable = false);
+  // Waits for the sandbox's lock. Call recover() before.
+  [[nodiscard]] static Result<Transaction> begin(BorrowedFd sandbox,
+                                                 TransactionOptions options = {});
 
   // The directory in which the new entries are made. They get no name elsewhere before commit().
   [[nodiscard]] BorrowedFd stage() const { return stage_.borrow(); }
@@ -119,6 +129,7 @@ class Transaction {
   UniqueFd gone_;
   UniqueFd received_;
   bool is_resumed_ = false;
+  bool keeps_directory_ = true;  // of one that was left, its journal knows better
   Journal journal_;
   Held parent_;
   Held staged_parent_;

@@ -8,6 +8,7 @@ namespace {
 Journal example() {
   Journal journal;
   journal.settings = R"({"name":"com.example.notes"})";
+  journal.keeps_directory = true;
   journal.steps = {{"a", 12, 0}, {"b;\n\xff", 0, 13}, {"c/d", UINT64_MAX, 14}};
   Metadata before{0755, 0, 4294967295U, {-5, 999'999'999}, {{"user.x", std::string("\0\xff", 2)}}};
   journal.changes = {{".", before, std::nullopt}, {"c", before, Metadata{07777, 1, 2, {3, 4}, {}}}};

@@ -63,6 +63,10 @@ public final class IncrementalBackupSession implements AutoCloseable {
    * Names bundles; allowed any number of times before release. Does not block. What becomes of each
    * is told by the callbacks.
    *
+   * <p>With {@code "clearBackupData": "false"} in a bundle's object, what lies in the app's {@link
+   * org.backupkit.extension.BackupExtensionContext#backupDir} stays there before and after; else it
+   * is removed.
+   *
    * @param bundlesToBackup the bundles; one said twice counts once
    * @param infos a JSON object for each, comments allowed
    * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
@@ -119,7 +123,8 @@ public final class IncrementalBackupSession implements AutoCloseable {
   }
 
   /**
-   * Removes what an interrupted run of a bundle left in its sandbox. Does not block.
+   * Removes what an interrupted run of a bundle left in its sandbox, and what {@code
+   * clearBackupData} has kept there. Does not block.
    *
    * @param bundleName the bundle
    * @return gives false while the bundle is running; fails with 401 for an invalid name, with

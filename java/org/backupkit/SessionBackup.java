@@ -69,6 +69,10 @@ public final class SessionBackup implements AutoCloseable {
   /**
    * Names the bundles; allowed once. Does not block. What becomes of each is told by the callbacks.
    *
+   * <p>With {@code "clearBackupData": "false"} in a bundle's object, what lies in the app's {@link
+   * org.backupkit.extension.BackupExtensionContext#backupDir} stays there before and after; else it
+   * is removed.
+   *
    * @param bundlesToBackup the bundles; a name said twice counts once
    * @param infos a JSON object for each, comments allowed
    * @return completes when the list was taken; fails with 13900020 for an empty list, an invalid
@@ -121,7 +125,8 @@ public final class SessionBackup implements AutoCloseable {
   }
 
   /**
-   * Removes what an interrupted run of a bundle left in its sandbox. Does not block.
+   * Removes what an interrupted run of a bundle left in its sandbox, and what {@code
+   * clearBackupData} has kept there. Does not block.
    *
    * @param bundleName the bundle
    * @return gives false while the bundle is running; fails with 401 for an invalid name, with

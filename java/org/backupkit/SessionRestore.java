@@ -78,6 +78,10 @@ public final class SessionRestore implements AutoCloseable {
    * restore that says so, too, is handed each file but {@code manage.json} with what was received
    * of it: the program keeps what is right and writes the rest, as {@link Fd#completeFrom} does.
    *
+   * <p>With {@code "clearBackupData": "false"} in a bundle's object, what lies in the app's {@link
+   * org.backupkit.extension.BackupExtensionContext#backupDir} stays there before and after, with
+   * what the restore of a bundle that is {@code fullBackupOnly} has put there; else it is removed.
+   *
    * @param remoteCapabilities the capability file of where the backup was made; duplicated before
    *     this returns, read from offset 0
    * @param bundlesToRestore the bundles; a name said twice counts once
@@ -200,7 +204,8 @@ public final class SessionRestore implements AutoCloseable {
   }
 
   /**
-   * Removes what an interrupted run of a bundle left in its sandbox. Does not block.
+   * Removes what an interrupted run of a bundle left in its sandbox, and what {@code
+   * clearBackupData} has kept there. Does not block.
    *
    * @param bundleName the bundle
    * @return gives false while the bundle is running; fails with 401 for an invalid name, with

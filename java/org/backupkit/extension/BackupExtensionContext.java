@@ -8,8 +8,10 @@ import java.util.Map;
  *
  * @param bundleName the app's bundle
  * @param sandbox the app's directory
- * @param backupDir the directory in the sandbox that no backup contains; a restore of a bundle that
- *     is {@code fullBackupOnly} leaves the data there
+ * @param backupDir the directory in the sandbox that no backup contains, which may be missing; a
+ *     restore of a bundle that is {@code fullBackupOnly} leaves the data there. Unless the caller
+ *     says {@code "clearBackupData": "false"}, it is emptied before the app is asked anything and
+ *     removed at the end
  */
 public record BackupExtensionContext(String bundleName, Path sandbox, Path backupDir) {
 

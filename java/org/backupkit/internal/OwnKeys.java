@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  *   resume           true | false; see {@link org.backupkit.SessionRestore}
  *   integrity        "full" | "none"; true and false mean these
  *   backupScene      text or number
- *   clearBackupData  true | false; "true" means true, any other text false
+ *   clearBackupData  true | false; "true" means true, any other text false. With false what is in
+ *                    the sandbox's .backup for the app outlasts the session
  *   delayTime        seconds, a number or digits; above 1800 is taken as 1800
  * </pre>
  *

@@ -21,11 +21,13 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a bundle's file and a caller's infos say beyond includes and excludes. */
 @Timeout(60)
 class BundleOptionsTest {
   private static final String APP = "com.example.app";
+  private static final String KEEPS = "{\"clearBackupData\": false}";
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @TempDir Path directory;
@@ -150,6 +152,74 @@ class BundleOptionsTest {
     assertEquals(List.of(), found(".backup"));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"{}", "{\"clearBackupData\": \"true\"}", "{\"clearBackupData\": 0}"})
+  void theBackupDirectory_isEmptyBeforeASessionAndGoneAfterIt(String info) throws Exception {
+    String deed = "ls -A .backup >>seen.txt 2>&-; mkdir -p .backup/made; " + ShellHook.result("");
+    ShellHook.add(device, APP, Map.of("onBackup", deed, "onRestore", deed));
+    leaveInTheBackupDirectory();
+    backedUp(info);
+    assertEquals(List.of(), found(".backup"));
+    leaveInTheBackupDirectory();
+    assertEquals(0, restore("1.0", info).code());
+    assertEquals(List.of(), found(".backup"));
+    // In a restore it is not for the app alone.
+    assertEquals("transaction\n", Files.readString(sandbox.resolve("seen.txt")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {KEEPS, "{\"clearBackupData\": \"false\"}"})
+  void theBackupDirectory_canBeKept(String info) throws Exception {
+    leaveInTheBackupDirectory();
+    ShellHook.add(
+        device,
+        APP,
+        Map.of(
+            "onBackup",
+            "mkdir .backup/by-backup; " + ShellHook.result(""),
+            "onRestore",
+            "mkdir .backup/by-restore; " + ShellHook.result("")));
+    backedUp(info);
+    assertEquals(0, restore("1.0", info).code());
+    assertEquals(
+        Set.of("left", "by-backup", "by-restore"),
+        Set.of(sandbox.resolve(".backup").toFile().list()));
+    backedUp("{}");
+    assertEquals(List.of(), found(".backup"));
+  }
+
+  @Test
+  void whatIsKeptForTheApp_needsNoOnRestore() throws Exception {
+    device.setRule(APP, "fullBackupOnly", true);
+    backedUp("{}");
+    Files.writeString(sandbox.resolve("notes/a.txt"), "today's");
+    assertEquals(0, restore("1.0", KEEPS).code());
+    assertEquals("today's", Files.readString(sandbox.resolve("notes/a.txt")));
+    assertEquals("old", Files.readString(sandbox.resolve(".backup/restore/notes/a.txt")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whatIsKeptForTheApp_isMergedWithALaterRestore_orStaysAsItWasWhenThatFails(boolean fails)
+      throws Exception {
+    device.setRule(APP, "fullBackupOnly", true);
+    backedUp("{}");
+    assertEquals(0, restore("1.0", KEEPS).code());
+    Files.writeString(sandbox.resolve("notes/a.txt"), "new");
+    Files.writeString(sandbox.resolve("notes/b.txt"), "new");
+    Files.delete(sandbox.resolve("other/c.txt"));
+    backedUp(KEEPS);
+    String answer = fails ? "answer '\"error\":\"no\"'" : ShellHook.result("");
+    ShellHook.add(device, APP, Map.of("onRestore", "cp -r .backup/restore/notes seen; " + answer));
+    int code = fails ? ErrorCode.EXTENSION_THREW.code() : 0;
+    assertEquals(code, restore("1.0", KEEPS).code());
+    assertEquals("new", Files.readString(sandbox.resolve("seen/b.txt")));
+    String kept = Files.readString(sandbox.resolve(".backup/restore/notes/a.txt"));
+    assertEquals(fails ? "old" : "new", kept);
+    assertEquals(fails, found(".backup/restore/notes/b.txt").isEmpty());
+    assertEquals("old", Files.readString(sandbox.resolve(".backup/restore/other/c.txt")));
+  }
+
   @Test
   void theCapabilityFile_saysWhatTheBundleFileDoes() throws Exception {
     device.setRule(APP, "fullBackupOnly", true);
@@ -166,6 +236,11 @@ class BundleOptionsTest {
       assertEquals("clone", info.get("supportScene").textValue());
       assertEquals("{\"shelf\":[1]}", info.get("extraInfo").toString());
     }
+  }
+
+  private void leaveInTheBackupDirectory() throws IOException {
+    Files.createDirectories(sandbox.resolve(".backup/left"));
+    Files.writeString(sandbox.resolve(".backup/left/note"), "of an earlier session");
   }
 
   private Journal backUp(String info) throws Exception {

@@ -167,10 +167,7 @@ class WholeRestoreTest {
   @Test
   void whenTheServiceIsKilledDuringOnRestore_theNextOneAsksAgainAndEndsIt() throws Exception {
     killDuringOnRestore();
-    try (ServiceProcess next = ServiceProcess.start(device.root(), socket())) {
-      assertEquals(
-          "backupd: '" + APP + "': an interrupted restore was completed", next.log().readLine());
-    }
+    endByTheNextService();
     assertEnded();
   }
 
@@ -201,8 +198,27 @@ class WholeRestoreTest {
     assertEnded();
   }
 
-  /** With the new data in place, and an app that accepts them when it is asked again. */
+  /** What the restore that was killed has said counts, not what the session after it says. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whenTheServiceIsKilledDuringOnRestore_whatIsForTheAppGoesOrStaysAllTheSame(boolean clears)
+      throws Exception {
+    device.setRule(APP, "fullBackupOnly", true);
+    Path forTheApp = sandbox.resolve(".backup/restore/note.txt");
+    killDuringOnRestore("{\"clearBackupData\": " + clears + "}");
+    assertEquals("old", Files.readString(forTheApp));
+    endByTheNextService();
+    assertEquals(clears, !Files.exists(forTheApp));
+    assertEquals("today's", Files.readString(sandbox.resolve("note.txt")));
+    assertFalse(Files.exists(sandbox.resolve(".backup/transaction")));
+  }
+
   private void killDuringOnRestore() throws Exception {
+    killDuringOnRestore("{}");
+  }
+
+  /** With the new data in place, and an app that accepts them when it is asked again. */
+  private void killDuringOnRestore(String infos) throws Exception {
     Path fifo = directory.resolve("fifo");
     Path asked = directory.resolve("asked");
     Tool.succeed("mkfifo", fifo.toString());
@@ -218,7 +234,7 @@ class WholeRestoreTest {
         BackupService service = process.connect();
         SessionRestore session = new SessionRestore(service, restoring);
         FileData capabilities = service.getLocalCapabilities().get()) {
-      restoring.run(session, capabilities.fd(), List.of("{}"));
+      restoring.run(session, capabilities.fd(), List.of(infos));
       long hook = Long.parseLong(Files.readString(fifo).strip());
       ProcessHandle extension = Extensions.of(service, sandbox);
       process.signal("KILL");
@@ -227,6 +243,13 @@ class WholeRestoreTest {
       }
     }
     assertTrue(Files.exists(sandbox.resolve(".backup/transaction/journal")));
+  }
+
+  private void endByTheNextService() throws Exception {
+    try (ServiceProcess next = ServiceProcess.start(device.root(), socket())) {
+      assertEquals(
+          "backupd: '" + APP + "': an interrupted restore was completed", next.log().readLine());
+    }
   }
 
   private void assertEnded() throws IOException {
