@@ -142,10 +142,9 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
 
 // What the app has still under way comes to its end, as far as the client gives it time.
 Result<void> Backup::let_rest() {
-  using std::chrono::steady_clock;
   constexpr auto kSign = std::chrono::seconds(1);  // of life
-  const auto end = steady_clock::now() + settings_.delay;
-  for (auto now = steady_clock::now(); now < end; now = steady_clock::now()) {
+  const auto end = link_.now() + settings_.delay;
+  for (auto now = link_.now(); now < end; now = link_.now()) {
     if (auto told = link_.progress("delay", "", 0, 0); !told) return told;
     auto heard = link_.await(BorrowedFd(), false, std::min(end, now + kSign));
     if (!heard) return failure(heard.error());

@@ -21,8 +21,12 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+// When an app that is at work is asked for its progress, and how long it may think about it.
+constexpr auto kProgressEvery = std::chrono::seconds(5);
+constexpr auto kProgressTime = std::chrono::seconds(1);
+constexpr auto kFirstProgressTime = std::chrono::seconds(15);
 constexpr int kMaxMisses = 3;
-constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+constexpr auto kNever = LinkTime::Clock::time_point::max();
 
 std::unexpected<Error> threw(std::string_view what) {
   return failure(Code::kExtensionThrew, "the app's hook program " + std::string(what));
@@ -30,8 +34,8 @@ std::unexpected<Error> threw(std::string_view what) {
 
 }  // namespace
 
-Result<Hook> Hook::greet(UniqueFd channel, Link& link, const ProgressPace& pace) {
-  Hook hook(std::move(channel), link, pace);
+Result<Hook> Hook::greet(UniqueFd channel, Link& link) {
+  Hook hook(std::move(channel), link);
   if (!hook.channel_.is_open()) return hook;
   if (auto told = link.app_progress("app start", ""); !told) return failure(told.error());
   auto first = hook.line(kNever);
@@ -89,7 +93,7 @@ Result<std::string> Hook::call(std::string_view name, const ordered_json& argume
   if (!id) return failure(id.error());
   Polling polling;
   polling.active = knows("onProcess");
-  polling.next = Clock::now() + pace_.every;
+  polling.next = link_->now() + kProgressEvery;
   for (;;) {
     auto received = line(polling.active ? polling.next : kNever);
     if (!received) return failure(received.error());
@@ -114,7 +118,7 @@ Result<void> Hook::take_other(Polling& polling, const json& answer) {
 }
 
 Result<void> Hook::poll_progress(Polling& polling) {
-  const auto now = Clock::now();
+  const auto now = link_->now();
   if (now < polling.next) return {};
   if (polling.id) {  // not answered in time
     polling.id.reset();
@@ -123,10 +127,10 @@ Result<void> Hook::poll_progress(Polling& polling) {
       return failure(Code::kTimedOut,
                      "the app's hook program did not answer onProcess three times");
     }
-    polling.next = now + pace_.every - pace_.time;
+    polling.next = now + kProgressEvery - kProgressTime;
     return {};
   }
-  polling.next = now + (polling.first ? pace_.first_time : pace_.time);
+  polling.next = now + (polling.first ? kFirstProgressTime : kProgressTime);
   auto id = ask("onProcess", ordered_json::object());
   if (!id) return failure(id.error());
   polling.id = *id;
@@ -140,7 +144,7 @@ Result<void> Hook::take_progress(Polling& polling, const Result<std::string>& an
   polling.first = false;
   polling.misses = 0;
   polling.active = !text.empty();
-  polling.next = Clock::now() + pace_.every;
+  polling.next = link_->now() + kProgressEvery;
   return text.empty() ? Result<void>{} : link_->app_progress("app", text);
 }
 
@@ -192,7 +196,7 @@ Result<std::optional<std::string>> Hook::line(Clock::time_point until) {
     } else {
       auto ready = link_->await(channel_.borrow(), false, until);
       if (!ready) return failure(ready.error());
-      if (!*ready && Clock::now() >= until) return std::nullopt;
+      if (!*ready && link_->now() >= until) return std::nullopt;
     }
   }
 }

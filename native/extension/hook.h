@@ -18,21 +18,13 @@ namespace backupkit {
 constexpr size_t kMaxAnswer = 32768;           // bytes of text in an answer
 constexpr size_t kMaxAnswerLine = 256U << 10;  // with its JSON
 
-// When an app that is at work is asked for its progress, and how long it may think about it.
-struct ProgressPace {
-  std::chrono::milliseconds every = std::chrono::seconds(5);
-  std::chrono::milliseconds time = std::chrono::seconds(1);
-  std::chrono::milliseconds first_time = std::chrono::seconds(15);
-};
-
 // A hook program that has been greeted, or none, which knows no call. Not thread-safe. Errors of
 // all calls: kExtensionThrew: the app's code failed, or what it said is no answer; kTimedOut: it
 // let three onProcess go by; kClosed: the service has gone.
 class Hook {
  public:
   // `channel` not open: there is no hook program. Waits for its greeting otherwise.
-  [[nodiscard]] static Result<Hook> greet(UniqueFd channel, Link& link,
-                                          const ProgressPace& pace = ProgressPace());
+  [[nodiscard]] static Result<Hook> greet(UniqueFd channel, Link& link);
 
   [[nodiscard]] bool knows(std::string_view call) const { return calls_.contains(call); }
 
@@ -43,7 +35,7 @@ class Hook {
   [[nodiscard]] Result<std::string> answer(AppCall call, const std::string& info);
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = LinkTime::Clock;
   // When the app is asked for its progress, and what became of that.
   struct Polling {
     bool active = false;
@@ -53,8 +45,7 @@ class Hook {
     bool first = true;
   };
 
-  Hook(UniqueFd channel, Link& link, const ProgressPace& pace)
-      : channel_(std::move(channel)), link_(&link), pace_(pace) {}
+  Hook(UniqueFd channel, Link& link) : channel_(std::move(channel)), link_(&link) {}
 
   [[nodiscard]] Result<std::string> call(std::string_view name,
                                          const nlohmann::ordered_json& arguments);
@@ -70,7 +61,6 @@ class Hook {
 
   UniqueFd channel_;
   Link* link_;
-  ProgressPace pace_;
   std::set<std::string, std::less<>> calls_;
   std::string received_;
   uint64_t last_id_ = 0;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,13 +25,14 @@ constexpr auto kReportEvery = std::chrono::seconds(1);
 // Nothing tells when fewer descriptors are in flight (ETOOMANYREFS).
 constexpr auto kRetryAfter = std::chrono::milliseconds(10);
 
-int milliseconds_until(std::chrono::steady_clock::time_point until) {
-  using std::chrono::milliseconds;
-  const auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
-  return static_cast<int>(std::clamp(left.count(), int64_t{0}, int64_t{3'600'000}));
-}
-
 }  // namespace
+
+int LinkTime::poll_until(std::span<pollfd> polled, Clock::time_point until) {
+  using std::chrono::milliseconds;
+  const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
+  const auto time = static_cast<int>(std::clamp(left.count(), int64_t{0}, int64_t{3'600'000}));
+  return retry([&] { return ::poll(polled.data(), polled.size(), time); });
+}
 
 Result<void> Link::receive() {
   auto arrival = channel_.receive();
@@ -79,8 +81,7 @@ Result<bool> Link::await(BorrowedFd other, bool to_write, Clock::time_point unti
   const auto wanted = static_cast<int16_t>(to_write ? POLLOUT : POLLIN);
   std::array<pollfd, 2> polled = {pollfd{channel_.socket().get(), POLLIN, 0},
                                   pollfd{other.get(), wanted, 0}};
-  const int ready =
-      retry([&] { return ::poll(polled.data(), polled.size(), milliseconds_until(until)); });
+  const int ready = time_.poll(polled, until);
   if (ready < 0) return errno_failure("poll");
   if (polled[0].revents != 0) {
     if (auto received = receive(); !received) return failure(received.error());
@@ -98,7 +99,7 @@ Result<Frame> Link::next() {
 }
 
 Result<std::optional<Frame>> Link::next(std::chrono::milliseconds patience) {
-  const auto until = Clock::now() + patience;
+  const auto until = now() + patience;
   while (frames_.empty()) {
     auto received = await_frames(until);
     if (!received) return failure(received.error());
@@ -114,7 +115,7 @@ Result<void> Link::send(const Frame& frame) {
     auto sent = channel_.send(frame);
     if (!sent) return failure(sent.error());
     if (*sent == Sent::kAll) return {};
-    if (auto waited = await_frames(Clock::now() + kRetryAfter); !waited) {
+    if (auto waited = await_frames(now() + kRetryAfter); !waited) {
       return failure(waited.error());
     }
   }
@@ -142,7 +143,7 @@ Result<uint64_t> Link::send_file(std::string_view uri, std::vector<UniqueFd> fds
   FrameBuilder builder(FrameType::kFile);
   builder.number(++sequence_).text(uri).error(std::nullopt);
   for (auto& fd : fds) builder.fd(std::move(fd));
-  noticed_ = Clock::now();  // a file is progress
+  noticed_ = now();  // a file is progress
   return send_kept(std::move(builder));
 }
 
@@ -194,7 +195,7 @@ Result<void> Link::await_taken() {
 
 Result<void> Link::hear() {
   for (;;) {
-    auto received = await_frames(Clock::now());
+    auto received = await_frames(now());
     if (!received) return failure(received.error());
     if (!*received) return {};
   }
@@ -213,7 +214,7 @@ Result<void> Link::done_and_heard() {
 
 Result<void> Link::progress(std::string_view phase, std::string_view path, uint64_t entries,
                             uint64_t bytes) {
-  const auto now = Clock::now();
+  const auto now = this->now();
   if (phase == phase_ && now - noticed_ < kNoticeEvery) return {};
   phase_ = phase;
   std::string text;
@@ -237,7 +238,7 @@ Result<void> Link::app_progress(std::string_view phase, std::string_view text) {
 }
 
 Result<void> Link::send_progress(std::string_view path, std::string_view text) {
-  noticed_ = Clock::now();
+  noticed_ = now();
   // A path may be longer than a frame; its end says more than its begin.
   const auto end = path.substr(path.size() - std::min(path.size(), kMaxText / 8));
   const auto whole = text.size() <= kMaxText ? text : std::string_view();
@@ -245,7 +246,7 @@ Result<void> Link::send_progress(std::string_view path, std::string_view text) {
 }
 
 std::string Link::seconds() const {
-  const auto spent = Clock::now() - start_;
+  const auto spent = now() - start_;
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(spent).count());
 }
 

@@ -1,24 +1,44 @@
 // The extension's end of the conversation with the service.
 #pragma once
 
+#include <poll.h>
+
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "native/protocol/channel.h"
 
 namespace backupkit {
 
+// How a Link tells the time and waits; that of a test need not wait.
+struct LinkTime {
+  using Clock = std::chrono::steady_clock;
+
+  std::function<Clock::time_point()> now = Clock::now;
+  // As poll(2), until that time.
+  std::function<int(std::span<pollfd>, Clock::time_point)> poll = poll_until;
+
+ private:
+  static int poll_until(std::span<pollfd> polled, Clock::time_point until);
+};
+
 // Sends files as the service gives credit for them, and again where it had no room for one. Blocks.
 // Not thread-safe. Every call gives Error kClosed when the service has gone: nobody waits for the
 // result any more.
 class Link {
  public:
-  explicit Link(UniqueFd socket) : channel_(std::move(socket)) {}
+  explicit Link(UniqueFd socket, LinkTime time = {})
+      : channel_(std::move(socket)), time_(std::move(time)) {}
+
+  [[nodiscard]] LinkTime::Clock::time_point now() const { return time_.now(); }
 
   // As many files may be under way; without it, as many as are asked for.
   void limit_window(uint32_t files) { credit_ = files; }
@@ -73,7 +93,7 @@ class Link {
   [[nodiscard]] Result<void> app_progress(std::string_view phase, std::string_view text);
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = LinkTime::Clock;
 
   [[nodiscard]] Result<void> receive();
   [[nodiscard]] Result<void> settle(ByteReader& reader);
@@ -84,13 +104,14 @@ class Link {
   [[nodiscard]] std::string seconds() const;
 
   Channel channel_;
+  LinkTime time_;
   std::deque<Frame> frames_;
   std::map<uint64_t, Frame> untaken_;  // sent, and not yet taken
   std::set<uint64_t> open_;            // sequences whose descriptor the receiver still has
   std::optional<uint64_t> credit_;
   uint64_t sequence_ = 0;
   std::string phase_;
-  Clock::time_point start_ = Clock::now();
+  Clock::time_point start_ = now();
   Clock::time_point noticed_ = start_;   // when the service last heard of progress
   Clock::time_point reported_ = start_;  // when the client did
 };

@@ -35,10 +35,12 @@ struct BackupPlan {
   std::function<void(const std::string&)> arrived;  // a file's uri, before its content is read
   std::function<void(const std::string&)> read;     // and after that, before it is settled
   bool closes = true;  // says that it closed a file; else only that it took it
+  LinkTime time = {};  // the extension's
 };
 
 struct BackupOutcome {
   std::vector<std::string> uris;             // as they came
+  std::vector<std::string> phases;           // as they were told, and told again
   std::map<std::string, std::string> files;  // what came last under each
   std::map<std::string, std::string> rows;   // the manifests beside them
   nlohmann::json count;
@@ -108,7 +110,7 @@ class BackupRun {
       (void)::setfsgid(kNobody);
       (void)::setfsuid(kNobody);
     }
-    Link link(std::move(socket));
+    Link link(std::move(socket), plan_.time);
     link.limit_window(1);  // one file is settled before the next is sent
     auto settings = Settings::read(file_of(plan_.settings.dump()).borrow()).value();
     settings.is_incremental = plan_.old_manifest.has_value();
@@ -138,6 +140,8 @@ class BackupRun {
       const auto report = nlohmann::json::parse(reader.get_text(kMaxText));
       outcome_.count = report["resultInfo"][0]["infos"][0];
       outcome_.totals = report["resultInfo"][1];
+    } else if (frame.type == FrameType::kProgress) {
+      outcome_.phases.push_back(reader.get_text(kMaxNameText));
     } else if (frame.type == FrameType::kFile) {
       take_file(frame, reader);
     }

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +19,7 @@
 
 #include "tests/native/backup_run.h"
 #include "tests/native/census.h"
+#include "tests/native/still_time.h"
 
 namespace backupkit {
 namespace {
@@ -122,6 +125,26 @@ TEST_F(BackupTest, every_entry_is_counted_once_and_the_rules_are_named) {
       outcome.contents(),
       (Contents{
           {"a/1", "a/1"}, {"a/2", "a/2"}, {"a/link", "a/1"}, {"big", std::string(1000, 'b')}}));
+}
+
+TEST_F(BackupTest, a_delay_passes_before_the_first_file_with_a_sign_of_life_each_second) {
+  make("note", "note");
+  for (const auto& [asked, seconds] :
+       {std::pair(0, 0), std::pair(1800, 1800), std::pair(1801, 1800)}) {
+    for (const bool is_incremental : {false, true}) {
+      StillTime time([](auto) { return true; });
+      std::vector<std::chrono::nanoseconds> arrivals;
+      plan_.settings["options"] = {{"delayTime", asked}};
+      plan_.time = time.link_time();
+      plan_.arrived = [&](const std::string&) { arrivals.emplace_back(time.passed()); };
+      const auto outcome = is_incremental ? back_up_again(nullptr) : back_up_as_user();
+      EXPECT_FALSE(outcome.error);
+      ASSERT_FALSE(arrivals.empty());
+      EXPECT_EQ(arrivals.front(), std::chrono::seconds(seconds)) << asked;
+      EXPECT_EQ(std::ranges::count(outcome.phases, "delay"), seconds) << asked;
+      plan_.old_manifest.reset();
+    }
+  }
 }
 
 TEST_F(BackupTest, what_cannot_be_stored_is_named_and_the_rest_is_there) {

@@ -1,4 +1,4 @@
-// What is said to an app's program that is at work, with short times.
+// What is said to an app's program that is at work, and when.
 #include "native/extension/hook.h"
 
 #include <gtest/gtest.h>
@@ -13,10 +13,12 @@
 
 #include "native/io/unix_socket.h"
 #include "tests/native/census.h"
+#include "tests/native/still_time.h"
 
 namespace backupkit {
 namespace {
 
+using namespace std::chrono_literals;
 using nlohmann::json;
 
 // The app's side of the channel.
@@ -62,7 +64,7 @@ class HookTest : public Census {
  protected:
   // What comes of onBackup when the app does `deed` with its id.
   static Result<std::string> back_up(const std::function<void(App&, const json& id)>& deed,
-                                     const ProgressPace& pace) {
+                                     StillTime& time) {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
     std::thread thread([&deed, end = ends[1]] {
@@ -75,33 +77,30 @@ class HookTest : public Census {
     Result<std::string> result;
     {
       auto pair = seqpacket_pair().value();
-      Link link(std::move(pair.first));
-      auto hook = Hook::greet(UniqueFd(ends[0]), link, pace);
+      Link link(std::move(pair.first), time.link_time());
+      auto hook = Hook::greet(UniqueFd(ends[0]), link);
       EXPECT_TRUE(hook);
       result = hook->on_backup(Settings());
     }
     thread.join();
     return result;
   }
-
-  static constexpr ProgressPace kShort = {.every = std::chrono::milliseconds(1),
-                                          .time = std::chrono::milliseconds(1),
-                                          .first_time = std::chrono::milliseconds(2)};
-  // An answer comes in time, however busy the machine is.
-  static constexpr ProgressPace kPatient = {.every = std::chrono::milliseconds(1),
-                                            .time = std::chrono::hours(1),
-                                            .first_time = std::chrono::hours(1)};
 };
 
+// The answers come, however long they take.
+bool is_between_questions(StillTime::Clock::duration wait) { return wait == 5s; }
+
 TEST_F(HookTest, progress_that_is_missed_three_times_times_out) {
+  StillTime time([](auto wait) { return wait < 1h; });  // all but what has no end
   int asked = 0;
   const auto hangs = [&](App& app, const json&) {
     while (!app.hear().is_null()) ++asked;
   };
-  const auto result = back_up(hangs, kShort);
+  const auto result = back_up(hangs, time);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::kTimedOut);
   EXPECT_EQ(asked, 3);
+  EXPECT_EQ(time.passed(), 30s);
 }
 
 TEST_F(HookTest, progress_is_asked_for_as_long_as_it_is_told) {
@@ -117,9 +116,11 @@ TEST_F(HookTest, progress_is_asked_for_as_long_as_it_is_told) {
     EXPECT_TRUE(app.answer(id, "done"));
     EXPECT_TRUE(app.hear().is_null());
   };
-  const auto result = back_up(works, kPatient);
+  StillTime time(is_between_questions);
+  const auto result = back_up(works, time);
   ASSERT_TRUE(result) << result.error().message();
   EXPECT_EQ(*result, "done");
+  EXPECT_EQ(time.passed(), (kTimes + 1) * 5s);
 }
 
 TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
@@ -134,7 +135,8 @@ TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
       EXPECT_EQ(app.hear().value("id", 0), 2);
       (void)app.say(said);  // it may be cut off
     };
-    const auto result = back_up(fails, kPatient);
+    StillTime time(is_between_questions);
+    const auto result = back_up(fails, time);
     ASSERT_FALSE(result) << why;
     EXPECT_EQ(result.error().code, Code::kExtensionThrew) << why;
     EXPECT_NE(result.error().message().find(why), std::string::npos) << result.error().message();
