@@ -173,12 +173,12 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
 
 }  // namespace
 
-int extension_main(int argc, char** argv) {
+int extension_main(int argc, char** argv, LinkTime time) {
   if (auto confined = confine(argc, argv); !confined) {
     log_line("extension: " + confined.error().message());
     return 1;
   }
-  Link link{UniqueFd(kChannelFd)};
+  Link link(UniqueFd(kChannelFd), std::move(time));
   auto start = link.next();
   if (!start) return 0;  // the service has gone
   auto job = read_start(std::move(*start), link);

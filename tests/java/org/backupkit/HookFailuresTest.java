@@ -1,20 +1,29 @@
 package org.backupkit;
 
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
 import static org.backupkit.ShellHook.result;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.backupkit.store.BundleResult;
+import org.backupkit.store.Progress;
+import org.backupkit.store.ProgressEvent;
 import org.backupkit.store.SnapshotStore;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -24,13 +33,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/**
- * Each callback of an app, failing in each way, in one session with bundles that do not. Of
- * onProcess, which is asked for after five seconds, hook_test.cc shows it with short times.
- */
+/** Each callback of an app, failing in each way, in one session with bundles that do not. */
 @Timeout(60)
 class HookFailuresTest {
   private static final String BESIDE = "com.example.beside";
+  private static final String WORKING = "com.example.working";
   private static final int THREW = ErrorCode.EXTENSION_THREW.code();
   private static final int TIMED_OUT = ErrorCode.TIMED_OUT.code();
   private static final String HANGS = ": no answer";
@@ -94,6 +101,37 @@ class HookFailuresTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("deeds")
+  void onProcessInABackup(String what, String deed, int code) throws Exception {
+    add("working", Map.of("onBackup", ":", "onProcess", deed));
+    hook("beside", Map.of("onBackup", untilTheOtherHasEnded()));
+    List<String> bundles = List.of(WORKING, BESIDE);
+    SnapshotStore store = store();
+    assertEquals(
+        Map.of(WORKING, code, BESIDE, 0),
+        codesWhenAsked((service, progress) -> store.backup(service, bundles, progress).bundles()));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("deeds")
+  void onProcessInARestore(String what, String deed, int code) throws Exception {
+    add("working", Map.of());
+    List<String> bundles = List.of(WORKING, BESIDE);
+    backUp(bundles);
+    for (String bundle : bundles) {
+      Files.writeString(note(bundle), "today's");
+    }
+    hook("working", Map.of("onRestore", ":", "onProcess", deed));
+    hook("beside", Map.of("onRestore", untilTheOtherHasEnded()));
+    SnapshotStore store = store();
+    assertEquals(
+        Map.of(WORKING, code, BESIDE, 0),
+        codesWhenAsked((service, progress) -> store.restore(service, bundles, progress).bundles()));
+    assertEquals("today's", Files.readString(note(WORKING)));
+    assertEquals("note", Files.readString(note(BESIDE)));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("deeds")
   void whenAsked(String what, String deed, int code) throws Exception {
     String app =
         add(
@@ -102,15 +140,27 @@ class HookFailuresTest {
                 "getBackupInfo", deed,
                 "getBackupCompatibilityInfo", deed,
                 "getRestoreCompatibilityInfo", deed));
+    String fine = result("fine");
+    hook(
+        "beside",
+        Map.of(
+            "getBackupInfo", fine,
+            "getBackupCompatibilityInfo", fine,
+            "getRestoreCompatibilityInfo", fine));
     int late = deed.equals(HANGS) ? 0 : code; // an answer that is late counts as ""
     try (BackupService service = BackupService.embedded(device.root())) {
-      assertEquals(code, code(() -> service.getBackupInfo(app)));
+      var asked = CompletableFuture.supplyAsync(() -> code(() -> service.getBackupInfo(app)));
+      assertEquals("fine", service.getBackupInfo(BESIDE));
+      assertEquals(code, asked.get());
       try (SessionBackup session = new SessionBackup(service, new Journal())) {
-        assertEquals(late, code(session.getCompatibilityInfo(app, "")));
-        assertEquals("", session.getCompatibilityInfo(BESIDE, "").get());
+        Future<String> failing = session.getCompatibilityInfo(app, "");
+        assertEquals("fine", session.getCompatibilityInfo(BESIDE, "").get());
+        assertEquals(late, code(failing));
       }
       try (SessionRestore session = new SessionRestore(service, new Journal())) {
-        assertEquals(late, code(session.getCompatibilityInfo(app, "")));
+        Future<String> failing = session.getCompatibilityInfo(app, "");
+        assertEquals("fine", session.getCompatibilityInfo(BESIDE, "").get());
+        assertEquals(late, code(failing));
       }
     }
   }
@@ -135,6 +185,45 @@ class HookFailuresTest {
         List.of("onRestoreEx", "onRestore", "onRelease"),
         hook.calls().subList(3, hook.calls().size()));
     assertTrue(hook.requests().get(5).contains("\"scenario\":\"RESTORE\""));
+  }
+
+  private interface Run {
+    List<BundleResult> of(BackupService service, Progress progress) throws IOException;
+  }
+
+  /** Works until it is told in the gate that it may end. */
+  private String untilTheOtherHasEnded() throws Exception {
+    Tool.succeed("mkfifo", gate().toString());
+    return "read -r go <'" + gate() + "'; " + result("");
+  }
+
+  /** What becomes of bundles of which one waits until the one that is at work has ended. */
+  private Map<String, Integer> codesWhenAsked(Run run) throws Exception {
+    device.configure("{}"); // no bundle ends because nothing comes of it
+    Path socket = directory.resolve("service.sock");
+    try (ServiceProcess process = ServiceProcess.startHasty(device.root(), socket);
+        BackupService service = process.connect();
+        FileChannel gate = FileChannel.open(gate(), READ, WRITE)) { // it waits for nobody
+      Progress opening =
+          event -> {
+            if (event.kind() == ProgressEvent.Kind.END && event.bundle().equals(WORKING)) {
+              open(gate);
+            }
+          };
+      return codes(run.of(service, opening));
+    }
+  }
+
+  private static void open(FileChannel gate) {
+    try {
+      gate.write(ByteBuffer.wrap("go\n".getBytes(StandardCharsets.US_ASCII)));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private Path gate() {
+    return directory.resolve("gate");
   }
 
   private String add(String name, Map<String, String> calls) throws IOException {

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.backupkit.internal.NativeLibrary;
 
@@ -24,8 +25,24 @@ public final class ServiceProcess implements AutoCloseable {
   public static ServiceProcess start(Path root, Path socket, String... prefix)
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(List.of(prefix));
-    String backupd = NativeLibrary.backupd().toString();
-    command.addAll(List.of(backupd, "--root", root.toString(), "--socket", socket.toString()));
+    command.add(NativeLibrary.backupd().toString());
+    return start(command, root, socket);
+  }
+
+  /**
+   * Starts one whose extensions wait for nothing longer than for a moment, and go on then as if the
+   * time had come that they wait until.
+   */
+  public static ServiceProcess startHasty(Path root, Path socket)
+      throws IOException, InterruptedException {
+    String program = Objects.requireNonNull(System.getProperty("backupkit.hastyService"));
+    return start(List.of(program), root, socket);
+  }
+
+  private static ServiceProcess start(List<String> program, Path root, Path socket)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(program);
+    command.addAll(List.of("--root", root.toString(), "--socket", socket.toString()));
     Process process =
         new ProcessBuilder(command).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
     while (!answers(socket)) {
