@@ -19,6 +19,8 @@
 namespace backupkit {
 namespace {
 
+constexpr uint64_t kMostKept = TarInput::kWindow / 4;  // of one entry
+
 std::string_view text_of(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -34,7 +36,7 @@ Result<void> seek(BorrowedFd out, uint64_t offset) {
 
 }  // namespace
 
-TarReader::TarReader(BorrowedFd in, uint64_t size) : input_(in, size) {}
+TarReader::TarReader(BorrowedFd in, uint64_t size, Hashing hashing) : input_(in, size, hashing) {}
 
 Result<std::optional<Entry>> TarReader::next() {
   if (broken_) return failure(*broken_);
@@ -65,6 +67,15 @@ Result<std::span<const uint8_t>> TarReader::peek(size_t most) {
   const uint64_t stored = data_.empty() ? 0 : std::min<uint64_t>(data_[0].length, most);
   if (stored == 0) return std::span<const uint8_t>();
   return input_.view_some(content_at_, stored);
+}
+
+Result<SharedBytes> TarReader::keep_content() {
+  if (!has_entry_) return failure(Code::kNotPermitted, "the archive has no current entry");
+  const bool is_whole = data_.size() == 1 && data_[0].length == size_;
+  if (!is_whole || size_ > kMostKept) return SharedBytes();
+  const auto content = input_.view(content_at_, static_cast<size_t>(size_));
+  if (!content) return failure(content.error());
+  return input_.keep(*content);
 }
 
 Result<void> TarReader::copy_content(BorrowedFd out) {

@@ -14,6 +14,7 @@
 #include "native/archive/sparse.h"
 #include "native/archive/tar_header.h"
 #include "native/archive/tar_input.h"
+#include "native/base/shared_bytes.h"
 
 namespace backupkit {
 
@@ -23,8 +24,9 @@ namespace backupkit {
 class TarReader {
  public:
   // Reads the first `size` bytes of `in`, which is seekable and stays open; its position is not
-  // used. The buffer is 256 KiB; beside it a file's map of holes and one entry's records are held.
-  TarReader(BorrowedFd in, uint64_t size);
+  // used. The buffer is 256 KiB; beside it a file's map of holes and one entry's records are held,
+  // and up to 4 MiB of what is kept of contents.
+  TarReader(BorrowedFd in, uint64_t size, Hashing hashing = Hashing::kNo);
 
   // The next entry, or nothing behind the last.
   [[nodiscard]] Result<std::optional<Entry>> next();
@@ -44,6 +46,13 @@ class TarReader {
   // The first bytes of that content, at most `most` and, where they cost nothing more, as many;
   // valid until the next call.
   [[nodiscard]] Result<std::span<const uint8_t>> peek(size_t most);
+
+  // The whole content of an entry without holes. Nothing has a keeper: it is large, or too much is
+  // kept already.
+  [[nodiscard]] Result<SharedBytes> keep_content();
+
+  // The hash of all of the archive, which is read for it to its end; with Hashing::kYes.
+  [[nodiscard]] Result<std::string> hash() { return input_.hash(); }
 
   // Writes the current entry's content to `out` at its position. May be called again. Holes are
   // left out: for an entry that has some, `out` is a file with nothing behind its position. An

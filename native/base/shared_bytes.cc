@@ -13,6 +13,7 @@ BlockPool::Block BlockPool::take() {
   std::unique_ptr<uint8_t[]> block;  // NOLINT(modernize-avoid-c-arrays)
   {
     const std::lock_guard held(spare_->mutex);
+    ++spare_->taken;
     if (!spare_->blocks.empty()) {
       block = std::move(spare_->blocks.back());
       spare_->blocks.pop_back();
@@ -22,8 +23,14 @@ BlockPool::Block BlockPool::take() {
   const auto give_back = [spare = spare_](uint8_t* given) {
     const std::lock_guard held(spare->mutex);
     spare->blocks.emplace_back(given);
+    --spare->taken;
   };
   return {block.release(), give_back};
+}
+
+size_t BlockPool::taken() const {
+  const std::lock_guard held(spare_->mutex);
+  return spare_->taken;
 }
 
 std::span<uint8_t> BlockWriter::room(size_t size) {

@@ -26,10 +26,14 @@ class BlockPool {
   using Block = std::shared_ptr<uint8_t[]>;
   [[nodiscard]] Block take();
 
+  // How many somebody has.
+  [[nodiscard]] size_t taken() const;
+
  private:
   struct Spare {
     std::mutex mutex;
     std::vector<std::unique_ptr<uint8_t[]>> blocks;
+    size_t taken = 0;
   };
   // NOLINTEND(modernize-avoid-c-arrays)
 

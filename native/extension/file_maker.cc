@@ -27,6 +27,7 @@ constexpr size_t kMostThreads = 4;
 constexpr size_t kPiece = size_t{64} << 10U;
 
 Result<void> copy_in(const NewFile& file, BorrowedFd into) {
+  if (file.content.keeper) return write_all(into, file.content.bytes, "write");
   std::array<char, kPiece> buffer;  // NOLINT(*-member-init): filled below
   for (uint64_t at = 0; at < file.size;) {
     const auto size = static_cast<size_t>(std::min<uint64_t>(buffer.size(), file.size - at));
@@ -124,11 +125,12 @@ void FileMaker::work(Lane& lane) {
   for (;;) {
     lane.filled.wait(held, [&] { return !lane.files.empty() || is_ended_; });
     if (lane.files.empty()) return;
-    const NewFile file = std::move(lane.files.front());
+    NewFile file = std::move(lane.files.front());
     lane.files.pop_front();
     const bool is_vain = error_.has_value();
     held.unlock();
     auto made = is_vain ? Result<void>() : make(file);
+    file.content = {};
     held.lock();
     if (!made && !error_) error_ = made.error().in("'" + file.path + "'");
     --open_;

@@ -14,6 +14,7 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/base/shared_bytes.h"
 #include "native/extension/metadata.h"
 
 namespace backupkit {
@@ -27,6 +28,7 @@ struct NewFile {
   BorrowedFd archive;  // open until finish() has returned
   uint64_t offset = 0;
   uint64_t size = 0;
+  SharedBytes content{};  // without a keeper it is read from there
 };
 
 // Files of one directory are made in the order in which they came, by one thread; nothing is known

@@ -241,15 +241,19 @@ Result<void> Intake::go_ahead(const std::string& uri, const Unpack& unpack) {
   return {};
 }
 
-// A part, if its hash vouches for it: then it can only be the same when it is asked for again.
+// A part with a hash, as it can only be the same when it is asked for again. What a damaged one
+// has brought into the stage is undone with all the rest.
 Result<void> Intake::unpack_now(const std::string& uri, const Unpack& unpack) {
   const auto found = ahead_.find(uri);
   auto& file = files_.at(uri);
   if (found == ahead_.end() || !file.is_published || file.is_unpacked) return {};
   const auto& item = *found->second;
   if (item.is_big_file || item.hash.empty()) return {};
-  if (auto good = check_item(item); !good) return good;
-  if (auto unpacked = unpack(item); !unpacked) return unpacked;
+  if (auto good = check_size(item); !good) return good;
+  if (auto unpacked = unpack(item); !unpacked) {
+    if (auto good = check_item(item); !good) return good;  // that is why, whatever it met
+    return unpacked;
+  }
   file.is_unpacked = true;
   return {};
 }
@@ -301,6 +305,20 @@ Result<void> Intake::select() {
 }
 
 Result<void> Intake::check_item(const IndexItem& item) {
+  if (auto good = check_size(item); !good || item.hash.empty()) return good;
+  auto hash = hash_of(content_of(item.file_name), item.size, item.file_name);
+  if (!hash) return failure(hash.error());
+  return check_hash(item, *hash);
+}
+
+Result<void> Intake::check_hash(const IndexItem& item, const std::string& hash) {
+  if (hash == item.hash) return {};
+  return failure(Code::kUnpackFailed, "'" + item.file_name +
+                                          "' is damaged: its hash is not that of manage.json" +
+                                          (item.is_big_file ? " (holds '" + item.path + "')" : ""));
+}
+
+Result<void> Intake::check_size(const IndexItem& item) {
   const auto found = files_.find(item.file_name);
   const std::string name = "'" + item.file_name + "'";
   if (found == files_.end()) {
@@ -312,16 +330,11 @@ Result<void> Intake::check_item(const IndexItem& item) {
     return failure(Code::kUnpackFailed, name + " has " + std::to_string(state.st_size) +
                                             " bytes and should have " + std::to_string(item.size));
   }
-  if (item.hash.empty()) return {};
-  auto hash = hash_of(found->second.content.borrow(), item.size, item.file_name);
-  if (!hash) return failure(hash.error());
-  if (*hash == item.hash) return {};
-  return failure(Code::kUnpackFailed, name + " is damaged: its hash is not that of manage.json" +
-                                          (item.is_big_file ? " (holds '" + item.path + "')" : ""));
+  return {};
 }
 
 Result<std::string> Intake::hash_of(BorrowedFd file, uint64_t size, const std::string& name) {
-  Bytes buffer(1U << 20);
+  Bytes buffer(size_t{256} << 10U);
   for (uint64_t at = 0; at < size;) {
     const auto got = retry([&] {
       return ::pread(file.get(), buffer.data(), buffer.size(), static_cast<int64_t>(at));

@@ -31,13 +31,13 @@ class Intake {
   using Unpack = std::function<Result<void>(const IndexItem& part)>;
 
   // Serves Handle and PublishFile until everything is published and has been checked; `unpack`
-  // takes a part before that. Error: the message names the file; kClosed: the service has gone; or
-  // that of `unpack`.
+  // takes a part before that, and checks its hash as it goes. Error: the message names the file;
+  // kClosed: the service has gone; or that of `unpack`.
   [[nodiscard]] Result<void> receive(const Unpack& unpack);
 
   // All of these after receive(), or while it calls `unpack`.
   [[nodiscard]] const std::vector<IndexItem>& index() const { return index_; }
-  [[nodiscard]] const Selection& selection() const { return selection_; }
+  [[nodiscard]] Selection& selection() { return selection_; }
   // The file `uri` of the index, read-only.
   [[nodiscard]] BorrowedFd content_of(const std::string& uri) const;
   // Whether that is a file of the client's own; else it is ours, and nobody can write it any more.
@@ -46,6 +46,10 @@ class Intake {
   [[nodiscard]] bool is_unpacked(const std::string& uri) const {
     return files_.at(uri).is_unpacked;
   }
+  // Whether its bytes are those that the index speaks of. Error kUnpackFailed: they are not.
+  [[nodiscard]] Result<void> check_item(const IndexItem& item);
+  // The same, by the hash that it has.
+  [[nodiscard]] static Result<void> check_hash(const IndexItem& item, const std::string& hash);
   // The complete manifest; empty where the client gave none.
   [[nodiscard]] BorrowedFd manifest() const { return files_.at(kIndexName).manifest.borrow(); }
   // A hash of `settings` and of all that was received: it is the same for the same backup with the
@@ -77,7 +81,7 @@ class Intake {
   [[nodiscard]] Result<void> unpack_now(const std::string& uri, const Unpack& unpack);
   [[nodiscard]] Result<void> read_items();
   [[nodiscard]] Result<void> check_all();
-  [[nodiscard]] Result<void> check_item(const IndexItem& item);
+  [[nodiscard]] Result<void> check_size(const IndexItem& item);
   [[nodiscard]] Result<std::string> hash_of(BorrowedFd file, uint64_t size,
                                             const std::string& name);
   [[nodiscard]] Result<void> select();

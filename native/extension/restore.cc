@@ -51,7 +51,10 @@ class Restore {
   Result<void> prepare();
   Result<void> begin_stage();
   Result<void> put_all();
-  Result<void> unpack_part(const IndexItem& item);
+  Result<void> unpack_part(const IndexItem& item, Hashing hashing);
+  Result<uint64_t> put_entries(const IndexItem& item, TarReader& reader);
+  static Result<void> check_end(const IndexItem& item, TarReader& reader, uint64_t entries);
+  Result<void> end_part();
   Result<void> spare_room(const IndexItem& part);
   Result<void> place_big(const IndexItem& item, const std::string& path);
   Result<void> settle_rows();
@@ -67,7 +70,8 @@ class Restore {
   Intake intake_;
   Stage stage_;
   bool is_begun_ = false;
-  uint64_t packed_ = 0;  // bytes of the parts that are not unpacked yet
+  const IndexItem* part_ = nullptr;  // whose files may still be in the making
+  uint64_t packed_ = 0;              // bytes of the parts that are not unpacked yet
   uint64_t bytes_linked_ = 0;
   std::string app_report_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -94,7 +98,7 @@ Result<void> Restore::prepare() {
   if (auto enough = check_space(); !enough) return enough;
   const auto unpack = [this](const IndexItem& part) {
     auto begun = begin_stage();
-    return begun ? unpack_part(part) : begun;
+    return begun ? unpack_part(part, Hashing::kYes) : begun;
   };
   if (auto received = intake_.receive(unpack); !received) return received;
   if (auto begun = begin_stage(); !begun) return begun;
@@ -138,8 +142,9 @@ Result<void> Restore::check_space() {
 Result<void> Restore::put_all() {
   for (const auto& item : intake_.index()) {
     if (item.is_big_file || intake_.is_unpacked(item.file_name)) continue;
-    if (auto unpacked = unpack_part(item); !unpacked) return unpacked;
+    if (auto unpacked = unpack_part(item, Hashing::kNo); !unpacked) return unpacked;
   }
+  if (auto ended = end_part(); !ended) return ended;
   for (const auto& item : intake_.index()) {
     if (!item.is_big_file) continue;
     const std::string* place = intake_.selection().place_of(item.file_name);
@@ -182,6 +187,9 @@ Result<void> Restore::hand_over() {
 
 // What has changed of an entry since it was stored, but its content, is in its row alone.
 Result<void> Restore::settle_rows() {
+  const auto& selection = intake_.selection();
+  const bool is_as_noted = !stage_.has_replaced();
+  if (is_as_noted && selection.are_all_noted()) return {};
   auto reader = ManifestReader::open(intake_.manifest());
   if (!reader) return failure(reader.error());
   for (;;) {
@@ -189,6 +197,7 @@ Result<void> Restore::settle_rows() {
     if (!next) return failure(next.error());
     const auto& row = *next;
     if (!row) return {};
+    if (is_as_noted && selection.is_noted(*row)) continue;
     Entry entry;
     entry.path = row->path;
     entry.type = row->type;
@@ -201,23 +210,39 @@ Result<void> Restore::settle_rows() {
   }
 }
 
-Result<void> Restore::unpack_part(const IndexItem& item) {
-  const auto archive = intake_.content_of(item.file_name);
-  TarReader reader(archive, item.size);
-  uint64_t entries = 0;
-  for (;;) {
+// Its files are made while the next part comes.
+Result<void> Restore::unpack_part(const IndexItem& item, Hashing hashing) {
+  if (auto ended = end_part(); !ended) return ended;
+  TarReader reader(intake_.content_of(item.file_name), item.size, hashing);
+  const auto entries = put_entries(item, reader);
+  if (!entries) return failure(entries.error().in(item.file_name));
+  if (hashing == Hashing::kYes) {
+    const auto hash = reader.hash();
+    if (!hash) return failure(hash.error().in(item.file_name));
+    if (auto good = Intake::check_hash(item, *hash); !good) return good;
+  }
+  part_ = &item;
+  return check_end(item, reader, *entries);
+}
+
+// How many there are, whether or not they are taken.
+Result<uint64_t> Restore::put_entries(const IndexItem& item, TarReader& reader) {
+  auto& selection = intake_.selection();
+  for (uint64_t entries = 0;; ++entries) {
     auto next = reader.next();
-    if (!next) return failure(next.error().in(item.file_name));
+    if (!next) return failure(next.error());
     auto& entry = *next;
-    if (!entry) break;
-    ++entries;
-    if (!intake_.selection().takes(item.file_name, entry->path)) continue;
+    if (!entry) return entries;
+    if (!selection.takes(item.file_name, entry->path)) continue;
     // The restore goes on when the service has gone meanwhile: all that it needs is here.
     (void)link_.progress("commit", entry->path, stage_.entries(), stage_.bytes());
-    if (auto put = stage_.put(std::move(*entry), reader, archive); !put) {
-      return failure(put.error().in(item.file_name));
-    }
+    selection.note(item.file_name, *entry);
+    auto put = stage_.put(std::move(*entry), reader, intake_.content_of(item.file_name));
+    if (!put) return failure(put.error());
   }
+}
+
+Result<void> Restore::check_end(const IndexItem& item, TarReader& reader, uint64_t entries) {
   if (item.hash.empty() && item.entries == 0) {  // nothing else vouches for it
     if (auto whole = reader.check_rest(); !whole) return failure(whole.error().in(item.file_name));
     if (!reader.has_end()) {
@@ -225,17 +250,21 @@ Result<void> Restore::unpack_part(const IndexItem& item) {
                      "'" + item.file_name + "' ends without an end: it is cut off");
     }
   }
-  if (auto spared = spare_room(item); !spared) return spared;
   if (item.entries == entries || item.entries == 0) return {};
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +
                                           " entries and should have " +
                                           std::to_string(item.entries));
 }
 
-// The part is in the stage when its files are made; for one who resumes it is kept while there is
-// room for all the others.
-Result<void> Restore::spare_room(const IndexItem& part) {
+Result<void> Restore::end_part() {
+  if (part_ == nullptr) return {};
+  const auto& part = *std::exchange(part_, nullptr);
   if (auto made = stage_.await_files(); !made) return failure(made.error().in(part.file_name));
+  return spare_room(part);
+}
+
+// The part is in the stage; for one who resumes it is kept while there is room for all the others.
+Result<void> Restore::spare_room(const IndexItem& part) {
   packed_ -= std::min(packed_, part.size);
   if (settings_.is_resumable) {
     auto free = free_space();
@@ -260,6 +289,7 @@ Result<void> Restore::place_big(const IndexItem& item, const std::string& path) 
   const bool is_foreign = intake_.is_foreign(item.file_name);
   auto placed = is_foreign ? stage_.put_copy(entry, content) : stage_.put_file(entry, content);
   if (!placed) return placed;
+  intake_.selection().note(item.file_name, entry);
   bytes_linked_ += is_foreign ? 0 : item.size;
   for (const auto& name : item.links) {
     if (name == path || !intake_.selection().takes(item.file_name, name)) continue;

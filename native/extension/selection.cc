@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -18,8 +19,24 @@ namespace {
 
 constexpr uint64_t kSeed = 0x6261636b75706b74;  // any: two paths of one backup do not collide by it
 
+constexpr uint64_t kNoted = 1;
+
 uint64_t hash_of(std::string_view path) {
   return hash64(std::span(reinterpret_cast<const uint8_t*>(path.data()), path.size()), kSeed);
+}
+
+// With the lowest bit free.
+uint64_t hash_of_metadata(EntryType type, uint64_t mode, uint64_t uid, uint64_t gid,
+                          Timestamp mtime) {
+  const std::array<uint64_t, 6> all{
+      static_cast<uint64_t>(type),          mode & 07777U,    uid, gid,
+      static_cast<uint64_t>(mtime.seconds), mtime.nanoseconds};
+  const auto* bytes = reinterpret_cast<const uint8_t*>(all.data());
+  return hash64(std::span(bytes, sizeof(all)), kSeed) & ~kNoted;
+}
+
+uint64_t hash_of_metadata(const ManifestRow& row) {
+  return hash_of_metadata(row.type, row.mode, row.uid, row.gid, row.mtime);
 }
 
 Result<bool> is_empty(BorrowedFd manifest) {
@@ -35,22 +52,32 @@ Error damaged(const std::string& uri, const Error& error) {
 
 }  // namespace
 
+auto* Selection::find(auto& listed, const std::string& uri, std::string_view path) {
+  const auto file = listed.find(uri);
+  using Found = decltype(&*file->second.begin());
+  if (file == listed.end()) return Found{};
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  const auto hash = hash_of(path);
+  const auto row = std::ranges::lower_bound(file->second, hash, {}, &Row::path);
+  return row != file->second.end() && row->path == hash ? &*row : Found{};
+}
+
 Result<void> Selection::read_own(const std::string& uri, BorrowedFd manifest) {
   auto empty = is_empty(manifest);
   if (!empty) return failure(empty.error());
   if (*empty) return {};
   auto reader = ManifestReader::open(manifest);
   if (!reader) return failure(damaged(uri, reader.error()));
-  Hashes hashes;
+  Rows rows;
   for (;;) {
     auto next = (*reader)->next();
     if (!next) return failure(damaged(uri, next.error()));
     const auto& row = *next;
     if (!row) break;
-    hashes.push_back(hash_of(row->path));
+    rows.push_back({hash_of(row->path), hash_of_metadata(*row)});
   }
-  std::ranges::sort(hashes);
-  listed_[uri] = std::move(hashes);
+  std::ranges::sort(rows, {}, &Row::path);
+  listed_[uri] = std::move(rows);
   return {};
 }
 
@@ -62,7 +89,7 @@ Result<void> Selection::read_complete(BorrowedFd manifest) {
   auto reader = ManifestReader::open(manifest);
   if (!reader) return failure(damaged(name, reader.error()));
   if ((*reader)->version() == ManifestVersion::k1) return {};
-  std::map<std::string, Hashes> listed;
+  std::map<std::string, Rows> listed;
   for (;;) {
     auto next = (*reader)->next();
     if (!next) return failure(damaged(name, next.error()));
@@ -72,10 +99,10 @@ Result<void> Selection::read_complete(BorrowedFd manifest) {
       return failure(Code::kUnpackFailed,
                      "the manifest does not say which file holds '" + row->path + "'");
     }
-    listed[row->in].push_back(hash_of(row->path));
+    listed[row->in].push_back({hash_of(row->path), hash_of_metadata(*row)});
     need(*row);
   }
-  for (auto& [uri, hashes] : listed) std::ranges::sort(hashes);
+  for (auto& [uri, rows] : listed) std::ranges::sort(rows, {}, &Row::path);
   listed_ = std::move(listed);
   complete_ = true;
   return {};
@@ -92,10 +119,26 @@ const std::string* Selection::place_of(const std::string& uri) const {
 }
 
 bool Selection::takes(const std::string& uri, std::string_view path) const {
-  const auto found = listed_.find(uri);
-  if (found == listed_.end()) return !complete_;
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return std::ranges::binary_search(found->second, hash_of(path));
+  return listed_.contains(uri) ? find(listed_, uri, path) != nullptr : !complete_;
+}
+
+void Selection::note(const std::string& uri, const Entry& entry) {
+  auto* row = find(listed_, uri, entry.path);
+  if (row == nullptr) return;
+  const auto wanted = row->metadata & ~kNoted;
+  const auto noted = hash_of_metadata(entry.type, entry.mode, entry.uid, entry.gid, entry.mtime);
+  row->metadata = noted == wanted ? wanted | kNoted : wanted;
+}
+
+bool Selection::is_noted(const ManifestRow& row) const {
+  const auto* found = find(listed_, row.in, row.path);
+  return found != nullptr && (found->metadata & kNoted) != 0;
+}
+
+bool Selection::are_all_noted() const {
+  const auto is_noted = [](const Row& row) { return (row.metadata & kNoted) != 0; };
+  return std::ranges::all_of(
+      listed_, [&](const auto& file) { return std::ranges::all_of(file.second, is_noted); });
 }
 
 }  // namespace backupkit

@@ -9,12 +9,13 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/archive/tar_header.h"
 #include "native/manifest/manifest.h"
 
 namespace backupkit {
 
-// Without any manifest everything belongs. Holds eight bytes for each row. A manifest is read from
-// offset 0; its Errors are kUnpackFailed and say what is wrong with it.
+// Without any manifest everything belongs. Holds sixteen bytes for each row. A manifest is read
+// from offset 0; its Errors are kUnpackFailed and say what is wrong with it.
 class Selection {
  public:
   // Takes of the file `uri` what `manifest` lists; an empty one lists everything.
@@ -37,12 +38,28 @@ class Selection {
   // `path` as an archive has it: a directory's may end with a slash.
   [[nodiscard]] bool takes(const std::string& uri, std::string_view path) const;
 
+  // Notes an entry of the archive `uri` which takes() has let pass.
+  void note(const std::string& uri, const Entry& entry);
+
+  // Whether the last entry that was noted under the row's path has the row's owner, mode and time.
+  [[nodiscard]] bool is_noted(const ManifestRow& row) const;
+  // Whether that is so for every row.
+  [[nodiscard]] bool are_all_noted() const;
+
  private:
   void need(const ManifestRow& row);
 
-  using Hashes = std::vector<uint64_t>;  // of paths, sorted
+  struct Row {
+    uint64_t path = 0;      // its hash
+    uint64_t metadata = 0;  // likewise; the lowest bit: it is noted
+  };
 
-  std::map<std::string, Hashes> listed_;  // by file
+  using Rows = std::vector<Row>;  // sorted by path
+
+  // Its row in `listed`, or null.
+  [[nodiscard]] static auto* find(auto& listed, const std::string& uri, std::string_view path);
+
+  std::map<std::string, Rows> listed_;  // by file
   std::map<std::string, std::string> needed_;
   std::map<std::string, std::string> places_;  // of the first file in each
   bool complete_ = false;

@@ -183,6 +183,7 @@ Result<void> Stage::put_directory(const Entry& entry) {
   auto there = identity_of(*parent, name);
   if (!there) return failure(there.error());
   if (S_ISDIR(there->type)) return {};
+  has_replaced_ = true;
   if (auto cleared = remove_tree(*parent, name); !cleared) return cleared;
   if (::mkdirat(parent->get(), name.c_str(), kPrivate) != 0) {
     return errno_failure("make the directory");
@@ -193,6 +194,7 @@ Result<void> Stage::put_directory(const Entry& entry) {
 // Takes away what an earlier entry, or restore, had under the same path.
 Result<void> Stage::clear_place(BorrowedFd parent, const std::string& path) {
   if (auto made = await_files(); !made) return made;
+  has_replaced_ = true;
   directories_.erase(path);
   const auto below = path + "/";
   auto listed = directories_.lower_bound(below);
@@ -253,10 +255,12 @@ Result<void> Stage::make_file(const Entry& entry, TarReader& reader, BorrowedFd 
   const auto offset = reader.content_offset();
   if (!offset) return failure(offset.error());
   if (take_name(*parent, entry.path) && entry.holes.empty()) {
+    auto content = reader.keep_content();
+    if (!content) return failure(content.error());
     bytes_ += entry.size;
     coming_.insert(entry.path);
     return maker_.add({staged_.directory, base_name(entry.path), entry.path, metadata_of(entry),
-                       archive, *offset, entry.size});
+                       archive, *offset, entry.size, std::move(*content)});
   }
   auto file = create(entry.path);
   if (!file) return failure(file.error());

@@ -63,6 +63,8 @@ class Stage {
   [[nodiscard]] Result<void> finish();
 
   [[nodiscard]] uint64_t entries() const { return entries_; }
+  // Whether something in the stage had to make room, with all below it.
+  [[nodiscard]] bool has_replaced() const { return has_replaced_; }
   // What was written for files that were not there yet.
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   // The metadata that directories will have, by path; "." for the top.
@@ -124,6 +126,7 @@ class Stage {
   Copier copier_;
   FileMaker maker_{FileMaker::usual_threads()};
   std::set<std::string> coming_;  // the files that maker_ may not have made yet
+  bool has_replaced_ = false;
   uint64_t entries_ = 0;
   uint64_t bytes_ = 0;
 };

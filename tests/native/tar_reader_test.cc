@@ -357,5 +357,52 @@ TEST_F(TarReading, may_skip_content_and_copy_twice) {
   EXPECT_FALSE(reader.copy_content(out.borrow()));
 }
 
+TEST_F(TarReading, what_is_kept_outlives_the_reader) {
+  const std::string bytes = pack({file("a", "aaaa"), file("large", std::string(300'000, 'l')),
+                                  file("b", std::string(9000, 'b')), file("empty", "")});
+  const UniqueFd in = memory(bytes);
+  std::vector<SharedBytes> kept;
+  {
+    TarReader reader(in.borrow(), bytes.size());
+    EXPECT_FALSE(reader.keep_content());
+    while (reader.next().value()) kept.push_back(reader.keep_content().value());
+  }
+  ASSERT_EQ(kept.size(), 4U);
+  EXPECT_EQ(std::string(kept[0].bytes.begin(), kept[0].bytes.end()), "aaaa");
+  EXPECT_FALSE(kept[1].keeper) << "too large to be held in memory";
+  EXPECT_EQ(std::string(kept[2].bytes.begin(), kept[2].bytes.end()), std::string(9000, 'b'));
+  EXPECT_FALSE(kept[3].keeper);
+}
+
+TEST_F(TarReading, keeps_no_more_than_is_said) {
+  std::vector<Member> members;
+  for (int i = 0; i < 200; ++i)
+    members.push_back(file(std::to_string(i), std::string(60'000, 'x')));
+  const std::string bytes = pack(members);
+  const UniqueFd in = memory(bytes);
+  TarReader reader(in.borrow(), bytes.size());
+  std::vector<SharedBytes> kept;
+  while (reader.next().value()) {
+    if (auto content = reader.keep_content().value(); content.keeper) kept.push_back(content);
+  }
+  EXPECT_GE(kept.size(), 40U);
+  EXPECT_LE(kept.size(), 17 * (TarInput::kWindow / 60'000));
+  kept.clear();
+  TarReader again(in.borrow(), bytes.size());
+  uint64_t given = 0;
+  while (again.next().value()) given += again.keep_content().value().keeper ? 1U : 0U;
+  EXPECT_EQ(given, members.size()) << "those that are given back can be given again";
+}
+
+TEST_F(TarReading, the_hash_is_that_of_every_byte_whatever_was_looked_at) {
+  const std::string bytes = pack({file("a", std::string(700'000, 'a')), file("b", "bb")}) + "rest";
+  const UniqueFd in = memory(bytes);
+  for (const size_t steps : {0U, 1U, 2U, 3U}) {
+    TarReader reader(in.borrow(), bytes.size(), Hashing::kYes);
+    for (size_t i = 0; i < steps; ++i) ASSERT_TRUE(reader.next());
+    EXPECT_EQ(reader.hash().value(), hash_of(bytes)) << steps;
+  }
+}
+
 }  // namespace
 }  // namespace backupkit
