@@ -68,9 +68,9 @@ class SpawnAttributes {
     sigfillset(&all);
     keep(posix_spawnattr_setsigmask(&attributes_, &none));
     keep(posix_spawnattr_setsigdefault(&attributes_, &all));
-    keep(posix_spawnattr_setpgroup(&attributes_, 0));
+    // Another user's process could type into the terminal of this one's session.
     keep(posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID));
   }
   SpawnAttributes(const SpawnAttributes&) = delete;
   SpawnAttributes& operator=(const SpawnAttributes&) = delete;

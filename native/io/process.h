@@ -24,9 +24,9 @@ struct SpawnOptions {
 
 // Starts `executable` (a path; PATH is not searched) with `arguments` after argv[0]. In the child
 // `channel` is descriptor 3, stdin is /dev/null, stdout and stderr are ours, and nothing else is
-// open as far as our descriptors are close-on-exec. It has its own process group (no Ctrl-C of the
-// terminal reaches it), an empty signal mask and default signal actions. Never forks: safe and
-// cheap in a large or threaded process.
+// open as far as our descriptors are close-on-exec. It leads a session of its own, which has no
+// terminal (so no Ctrl-C reaches it), with an empty signal mask and default signal actions. Never
+// forks: safe and cheap in a large or threaded process.
 [[nodiscard]] Result<Child> spawn(const std::string& executable,
                                   const std::vector<std::string>& arguments, BorrowedFd channel,
                                   const SpawnOptions& options = {});

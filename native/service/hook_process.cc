@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -70,6 +74,16 @@ bool arrange_descriptors() {
   const int null = retry([] { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); });
   return null >= 0 && move_fd(kChannelFd, STDIN_FILENO) && move_fd(kChannelFd, STDOUT_FILENO) &&
          move_fd(null, STDERR_FILENO) && ::close(kChannelFd) == 0;
+}
+
+// Neither the service's own limit, which a program that uses select(2) does not bear, nor the umask
+// of whoever started it.
+void take_usual_limits() {
+  (void)::umask(077);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::min<rlim_t>(files.rlim_cur, FD_SETSIZE);
+  (void)::setrlimit(RLIMIT_NOFILE, &files);  // lower is always allowed
 }
 
 bool become_texts(std::string_view uid_text, std::string_view gid_text) {
@@ -142,6 +156,7 @@ void HookProcess::finish(const std::string& last_request) {
 
 int hook_main(int argc, char** argv) {
   if (argc <= kFirstArgument || !arrange_descriptors()) return kCannotExecute;
+  take_usual_limits();
   const std::string sandbox = argv[3];
   if (!become_texts(argv[4], argv[5])) return kCannotExecute;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return kCannotExecute;

@@ -90,9 +90,10 @@ TEST_F(Process, signal_mask_is_empty_and_actions_are_default) {
   EXPECT_EQ(ignored & 0x7fffffffU, 0U);  // 32 and 33 are the C library's own
 }
 
-TEST_F(Process, child_has_its_own_process_group) {
+TEST_F(Process, child_leads_a_session_and_a_process_group_of_its_own) {
   const auto ends = seqpacket_pair().value();
   auto child = spawn("/bin/sleep", {"60"}, ends.second.borrow()).value();
+  EXPECT_EQ(::getsid(child.pid), child.pid);
   EXPECT_EQ(::getpgid(child.pid), child.pid);
   EXPECT_TRUE(is_close_on_exec(child.pidfd.borrow()));
   kill_child(child);

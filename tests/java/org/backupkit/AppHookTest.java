@@ -11,12 +11,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -38,7 +36,6 @@ class AppHookTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   // Answers nothing, and ends with its input.
   private static final String WAIT_FOR_THE_END = "while read -r more; do :; done";
-  private static final int NOBODY = 65534;
 
   @TempDir Path directory;
   private Device device;
@@ -355,78 +352,6 @@ class AppHookTest {
     JsonNode process = JSON.readTree(said.get(0).text()).path("processResult");
     assertEquals("half", process.path("resultInfo").textValue());
     assertEquals(List.of("onBackup", "onProcess"), hook.calls());
-  }
-
-  @Test
-  void theProgramFindsItsUserItsPlaceAndNothingElse() throws Exception {
-    Path found = Files.createDirectory(directory.resolve("found"));
-    Files.setPosixFilePermissions(found, PosixFilePermissions.fromString("rwxrwxrwx"));
-    if (Device.isRoot()) {
-      for (Path path : List.of(sandbox, sandbox.resolve("note.txt"))) {
-        Files.setAttribute(path, "unix:uid", NOBODY);
-        Files.setAttribute(path, "unix:gid", NOBODY);
-      }
-    }
-    // No script file: the shell would have it open. It blocks signals itself while it waits, so
-    // the mask is that of a program which it starts.
-    String program =
-        """
-        cd '%s'
-        env </dev/null >environment
-        echo "$(id -u) $(id -g) $(id -G)" >user
-        ls /proc/self/fd >descriptors
-        ls -l /proc/self/fd/0 /proc/self/fd/2 >links
-        grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/self/status >status
-        cd - >where
-        echo '{"hook":1,"calls":[]}'
-        while read -r line; do :; done
-        """
-            .formatted(found);
-    device.setHook(APP, List.of("/bin/sh", "-c", program, "an argument"));
-    Journal journal = new Journal();
-    backUp(journal, List.of(APP), List.of("{}"));
-    assertEquals(0, journal.await(Kind.END, APP).code(), journal.notes().toString());
-
-    Map<String, String> environment = new TreeMap<>();
-    for (String line : Files.readAllLines(found.resolve("environment"))) {
-      environment.put(line.replaceFirst("=.*", ""), line.replaceFirst("[^=]*=", ""));
-    }
-    List.of("PWD", "OLDPWD", "SHLVL", "_").forEach(environment::remove); // the shell's own
-    String real = sandbox.toRealPath().toString();
-    assertEquals(
-        Map.of(
-            "BACKUPKIT_BUNDLE",
-            APP,
-            "BACKUPKIT_SANDBOX",
-            real,
-            "BACKUPKIT_BACKUP_DIR",
-            real + "/.backup",
-            "HOME",
-            real,
-            "LANG",
-            "C.UTF-8",
-            "PATH",
-            environment.getOrDefault("PATH", "none")),
-        environment);
-    assertEquals(List.of(real), Files.readAllLines(found.resolve("where")));
-    // The last is the directory that is listed.
-    assertEquals(List.of("0", "1", "2", "3"), Files.readAllLines(found.resolve("descriptors")));
-    String links = Files.readString(found.resolve("links"));
-    assertTrue(links.contains("2 -> /dev/null"), links);
-    assertTrue(links.contains("0 -> socket:"), links);
-    String status = Files.readString(found.resolve("status"));
-    assertTrue(status.contains("NoNewPrivs:\t1"), status);
-    assertTrue(status.contains("SigBlk:\t0000000000000000"), status);
-    String ignored = status.replaceFirst("(?s).*SigIgn:\t(\\w+).*", "$1");
-    // Signals 32 and 33 are the C library's own.
-    assertEquals(0, Long.parseLong(ignored, 16) & 0x7fffffff, status);
-    Object uid = Files.getAttribute(sandbox, "unix:uid", LinkOption.NOFOLLOW_LINKS);
-    Object gid = Files.getAttribute(sandbox, "unix:gid", LinkOption.NOFOLLOW_LINKS);
-    String user = Files.readString(found.resolve("user")).strip();
-    assertTrue(user.startsWith(uid + " " + gid + " "), user);
-    if (Device.isRoot()) {
-      assertEquals(NOBODY + " " + NOBODY + " " + NOBODY, user);
-    }
   }
 
   @Test
