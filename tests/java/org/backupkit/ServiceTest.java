@@ -395,7 +395,16 @@ class ServiceTest {
 
   private static long descriptors() throws IOException {
     try (var entries = Files.list(Path.of("/proc/self/fd"))) {
-      return entries.filter(entry -> Files.exists(entry, LinkOption.NOFOLLOW_LINKS)).count();
+      return entries.filter(ServiceTest::isOurs).count();
+    }
+  }
+
+  /** The JVM looks at the limits of its control group when it likes. */
+  private static boolean isOurs(Path descriptor) {
+    try {
+      return !Files.readSymbolicLink(descriptor).startsWith("/sys/fs/cgroup");
+    } catch (IOException e) {
+      return false; // it is gone again
     }
   }
 }
