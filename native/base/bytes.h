@@ -34,6 +34,7 @@ class ByteWriter {
   [[nodiscard]] size_t size() const { return bytes_.size(); }
   [[nodiscard]] const Bytes& bytes() const { return bytes_; }
   [[nodiscard]] Bytes take() { return std::move(bytes_); }
+  void clear() { bytes_.clear(); }
 
  private:
   Bytes bytes_;

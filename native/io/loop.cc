@@ -102,19 +102,26 @@ void Loop::forget(BorrowedFd fd) {
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
 }
 
+void Loop::call_last(BorrowedFd fd) {
+  const auto found = watches_.find(fd.get());
+  if (found != watches_.end()) last_.push_back(tag_of(fd.get(), found->second.generation));
+}
+
 Result<void> Loop::run() {
   std::array<epoll_event, kEventsPerTurn> events{};
   while (!stopped_) {
     for (Timers* timers : {&steady_, &boot_}) {
       if (auto armed = arm(*timers); !armed) return armed;
     }
+    const int patience = last_.empty() ? -1 : 0;
     const int count = retry([&] {
-      return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+      return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), patience);
     });
     if (count < 0) return errno_failure("wait for events");
     for (size_t i = 0; i < static_cast<size_t>(count) && !stopped_; ++i) {
       dispatch(events.at(i).data.u64, events.at(i).events);
     }
+    run_last();
   }
   stopped_ = false;
   return {};
@@ -183,6 +190,15 @@ void Loop::dispatch(uint64_t tag, uint32_t events) {
   if (found == watches_.end() || found->second.generation != tag >> 32) return;
   const auto handler = found->second.handler;  // held, for it may forget itself
   (*handler)(events);
+}
+
+// What these ask for comes in the next turn, so that they cannot starve descriptors.
+void Loop::run_last() {
+  called_last_.swap(last_);
+  auto next = called_last_.begin();
+  for (; next != called_last_.end() && !stopped_; ++next) dispatch(*next, 0);
+  last_.insert(last_.end(), next, called_last_.end());  // for the next run()
+  called_last_.clear();
 }
 
 Result<UniqueFd> signal_fd(std::initializer_list<int> signals) {

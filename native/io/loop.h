@@ -9,6 +9,7 @@
 #include <memory>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
@@ -39,6 +40,10 @@ class Loop {
   // Ends the watch, if there is one: its handler is not called again, not even for an event that
   // was already fetched, and not when the number is watched anew meanwhile. Call it before closing.
   void forget(BorrowedFd fd);
+
+  // Calls the handler of a watched descriptor once more, with no event, when those of this turn
+  // have run: then is done together what each of them adds to.
+  void call_last(BorrowedFd fd);
 
   // Serves until stop() is called, also when that was before. Error: the wait itself failed.
   [[nodiscard]] Result<void> run();
@@ -78,11 +83,14 @@ class Loop {
   TimerId add(Timers& timers, std::chrono::nanoseconds when, std::function<void()> task);
   void run_due(Timers& timers, std::chrono::nanoseconds now);
   void dispatch(uint64_t tag, uint32_t events);
+  void run_last();
 
   UniqueFd epoll_;
   Timers steady_;
   Timers boot_;
   std::unordered_map<int, Watch> watches_;
+  std::vector<uint64_t> last_;  // tags of those to be called at the end of a turn
+  std::vector<uint64_t> called_last_;
   uint32_t last_generation_ = 0;
   TimerId last_timer_ = 0;
   bool stopped_ = false;

@@ -8,17 +8,6 @@
 #include <vector>
 
 namespace backupkit {
-namespace {
-
-Result<Sent> send_frame(BorrowedFd socket, const Frame& frame) {
-  std::vector<BorrowedFd> fds;
-  fds.reserve(frame.fds.size());
-  for (const auto& fd : frame.fds) fds.push_back(fd.borrow());
-  return send_message(socket, encode(frame), fds);
-}
-
-}  // namespace
-
 uint32_t affordable_window() {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 1;
@@ -26,26 +15,51 @@ uint32_t affordable_window() {
   return static_cast<uint32_t>(std::clamp<rlim_t>(files.rlim_cur / 8, 1, kMaxWindow));
 }
 
+bool Message::add(const Frame& frame) {
+  const bool fits = bytes_.size() + encoded_size(frame) <= kMaxMessage &&
+                    fds_.size() + frame.fds.size() <= kMaxFds && !frame.alone && !full_;
+  if (!fits && !is_empty()) return false;
+  full_ = frame.alone;
+  append(frame, bytes_);
+  for (const auto& fd : frame.fds) fds_.push_back(fd.borrow());
+  return true;
+}
+
+void Message::clear() {
+  bytes_.clear();
+  fds_.clear();
+  full_ = false;
+}
+
 Result<void> Channel::queue(Frame frame) {
   if (queued_.size() >= kMaxQueued) {
     return failure(Code::kOutOfMemory, "the peer does not read: too many frames wait for it");
   }
   queued_.push_back(std::move(frame));
-  auto sent = flush();
-  if (!sent) return failure(sent.error());
   return {};
 }
 
 Result<Sent> Channel::flush() {
   while (!queued_.empty()) {
-    auto sent = send_frame(socket_.borrow(), queued_.front());
+    message_.clear();
+    auto next = queued_.begin();
+    while (next != queued_.end() && message_.add(*next)) ++next;
+    auto sent = send(message_);
     if (!sent || *sent != Sent::kAll) return sent;
-    queued_.pop_front();
+    queued_.erase(queued_.begin(), next);
   }
   return Sent::kAll;
 }
 
-Result<Sent> Channel::send(const Frame& frame) const { return send_frame(socket_.borrow(), frame); }
+Result<Sent> Channel::send(const Frame& frame) const {
+  Message message;
+  (void)message.add(frame);  // the first one
+  return send(message);
+}
+
+Result<Sent> Channel::send(const Message& message) const {
+  return send_message(socket_.borrow(), message.bytes(), message.fds());
+}
 
 Result<Channel::Arrival> Channel::receive() const {
   Incoming incoming;

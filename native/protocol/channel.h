@@ -1,9 +1,13 @@
 // Whole frames with their descriptors over a SEQPACKET socket.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <span>
 #include <vector>
 
+#include "native/base/bytes.h"
 #include "native/io/unix_socket.h"
 #include "native/protocol/wire.h"
 
@@ -12,6 +16,24 @@ namespace backupkit {
 // How many files may be under way to this process: as many as leave room for its own descriptors.
 [[nodiscard]] uint32_t affordable_window();
 
+// Frames that go together, in one message.
+class Message {
+ public:
+  // Puts a frame behind the others, whose descriptors stay its own and are borrowed. False: it has
+  // to go in another message. The first one is always taken.
+  [[nodiscard]] bool add(const Frame& frame);
+
+  [[nodiscard]] bool is_empty() const { return bytes_.size() == 0; }
+  [[nodiscard]] std::span<const uint8_t> bytes() const { return bytes_.bytes(); }
+  [[nodiscard]] std::span<const BorrowedFd> fds() const { return fds_; }
+  void clear();
+
+ private:
+  ByteWriter bytes_;
+  std::vector<BorrowedFd> fds_;
+  bool full_ = false;
+};
+
 // One end of a conversation. Owns the socket. Not thread-safe.
 class Channel {
  public:
@@ -19,19 +41,20 @@ class Channel {
 
   [[nodiscard]] BorrowedFd socket() const { return socket_.borrow(); }
 
-  // Puts a frame behind those that wait and sends what the socket takes without blocking. The
-  // frame's descriptors are closed here once sent. Error kOutOfMemory when more than kMaxQueued
-  // frames would wait, kClosed when the peer is gone.
+  // Puts a frame behind those that wait for flush(). Error kOutOfMemory when more than kMaxQueued
+  // frames would wait.
   [[nodiscard]] Result<void> queue(Frame frame);
 
-  // Sends what waits. kNoRoom: ask again when the socket is writable; kTooManyInFlight: ask again
-  // a little later, for it is writable already.
+  // Sends what waits, in as few messages as can be, as far as the socket takes them. The frames'
+  // descriptors are closed here once sent. kNoRoom: ask again when the socket is writable;
+  // kTooManyInFlight: ask again a little later, for it is writable already. Error kClosed: the peer
+  // is gone.
   [[nodiscard]] Result<Sent> flush();
-  [[nodiscard]] bool has_queued() const { return !queued_.empty(); }
+  [[nodiscard]] size_t queued() const { return queued_.size(); }
 
-  // Sends a frame on a blocking socket; the frame keeps its descriptors. kTooManyInFlight: nothing
-  // was sent.
+  // Sends a frame, or what is not empty, on a blocking socket. kTooManyInFlight: nothing was sent.
   [[nodiscard]] Result<Sent> send(const Frame& frame) const;
+  [[nodiscard]] Result<Sent> send(const Message& message) const;
 
   struct Arrival {
     Receipt receipt = Receipt::kEnd;
@@ -45,6 +68,7 @@ class Channel {
 
   UniqueFd socket_;
   std::deque<Frame> queued_;
+  Message message_;  // the one that flush() makes
 };
 
 }  // namespace backupkit

@@ -48,11 +48,19 @@ std::optional<Error> read_error(ByteReader& reader) {
 
 Bytes encode(const Frame& frame) {
   ByteWriter writer;
-  writer.put(static_cast<uint32_t>(kHeaderBytes + frame.body.size()));
-  writer.put(static_cast<uint16_t>(frame.type));
-  writer.put(static_cast<uint16_t>(frame.fds.size()));
-  writer.put_bytes(frame.body);
+  append(frame, writer);
   return writer.take();
+}
+
+size_t encoded_size(const Frame& frame) {
+  return sizeof(uint32_t) + kHeaderBytes + frame.body.size();
+}
+
+void append(const Frame& frame, ByteWriter& bytes) {
+  bytes.put(static_cast<uint32_t>(kHeaderBytes + frame.body.size()));
+  bytes.put(static_cast<uint16_t>(frame.type));
+  bytes.put(static_cast<uint16_t>(frame.fds.size()));
+  bytes.put_bytes(frame.body);
 }
 
 Result<std::vector<Frame>> decode_message(std::span<const uint8_t> bytes, std::vector<UniqueFd> fds,

@@ -60,6 +60,7 @@
 // extension keeps the way back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -146,6 +147,7 @@ struct Frame {
   Bytes body;
   std::vector<UniqueFd> fds;
   bool lost_fds = false;  // it came with descriptors for which there was no room here
+  bool alone = false;     // it goes in a message of its own: there may be room for no more
 };
 
 // Builds one frame's body, field by field.
@@ -173,6 +175,8 @@ class FrameBuilder {
 
 // The frame as bytes, without its descriptors.
 [[nodiscard]] Bytes encode(const Frame& frame);
+[[nodiscard]] size_t encoded_size(const Frame& frame);
+void append(const Frame& frame, ByteWriter& bytes);
 
 // The frames of one message. Error kIpc when it does not follow the grammar: then nothing of it
 // is used and its descriptors are closed. Of a message that was `truncated`, which has no

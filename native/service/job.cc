@@ -263,7 +263,7 @@ void Job::pump() {
       continue;
     }
     const auto sequence = item.sequence;
-    if (!hand_out(item)) refused_.insert(sequence);
+    if (!hand_out(item, false)) refused_.insert(sequence);
     sent_.emplace(sequence, std::move(item));
   }
   if (!refused_.empty()) retry_later();
@@ -290,7 +290,7 @@ bool Job::may_leave(const Item& item) {
 }
 
 // Sends duplicates of the file's descriptors. False: there is no room for them here.
-bool Job::hand_out(const Item& item) {
+bool Job::hand_out(const Item& item, bool alone) {
   FrameBuilder ready(FrameType::kFileReady);
   ready.number((uint64_t{index_} << kSequenceBits) | item.sequence);
   ready.text(name()).text(item.text).error(item.error);
@@ -299,7 +299,9 @@ bool Job::hand_out(const Item& item) {
     if (!copy.is_open()) return false;
     ready.fd(std::move(copy));
   }
-  context_.tell(ready.build());
+  Frame frame = ready.build();
+  frame.alone = alone;
+  context_.tell(std::move(frame));
   return true;
 }
 
@@ -323,12 +325,13 @@ void Job::settle(uint64_t sequence, Outcome outcome) {
   retry();
 }
 
-// Asks again for what found no room, here or there.
+// Asks again for what found no room, here or there. Each goes alone: there may be room for one at a
+// time.
 void Job::retry() {
   context_.loop.cancel(std::exchange(retry_timer_, 0));
   while (!refused_.empty()) {
     const auto found = sent_.find(*refused_.begin());
-    if (found != sent_.end() && !hand_out(found->second)) break;
+    if (found != sent_.end() && !hand_out(found->second, true)) break;
     refused_.erase(refused_.begin());
   }
   if (!outbox_.empty() && outbox_.front().lost && !outbox_.front().asked) {

@@ -108,7 +108,7 @@ class Job {
   void forward_handles();
   void pump();
   [[nodiscard]] bool may_leave(const Item& item);
-  [[nodiscard]] bool hand_out(const Item& item);
+  [[nodiscard]] bool hand_out(const Item& item, bool alone);
   void retry();
   void retry_later();
   void settle_extension(uint64_t sequence, Outcome outcome);

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@ namespace {
 
 // Nothing tells when fewer descriptors are in flight (ETOOMANYREFS).
 constexpr auto kRetryAfter = std::chrono::milliseconds(10);
+constexpr size_t kMostTogether = 128;  // frames of one turn
 
 }  // namespace
 
@@ -32,6 +34,7 @@ Result<std::unique_ptr<Peer>> Peer::make(Loop& loop, UniqueFd socket, Handlers h
 
 Peer::~Peer() {
   *alive_ = false;
+  (void)channel_.flush();  // what was said last; a peer that is gone does not miss it
   loop_.cancel(retry_);
   loop_.forget(socket());
 }
@@ -41,7 +44,10 @@ void Peer::say(Frame frame) {
   if (auto queued = channel_.queue(std::move(frame)); !queued) {
     return after_send(failure(queued.error()));
   }
-  if (channel_.has_queued() && !awaits_room_ && retry_ == 0) flush();
+  if (awaits_room_ || retry_ != 0) return;
+  if (channel_.queued() >= kMostTogether) return flush();
+  if (std::exchange(awaits_turn_end_, true)) return;
+  loop_.call_last(socket());
 }
 
 void Peer::drain() {
@@ -52,6 +58,10 @@ void Peer::drain() {
 
 void Peer::on_event(uint32_t events) {
   const auto alive = alive_;
+  if (events == 0) {
+    awaits_turn_end_ = false;
+    return flush();
+  }
   if ((events & EPOLLOUT) != 0) flush();
   if (*alive && !ended_ && (events & ~uint32_t{EPOLLOUT}) != 0) (void)receive();
 }

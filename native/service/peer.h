@@ -11,7 +11,8 @@
 namespace backupkit {
 
 // Hands out every frame that arrives, and sends without blocking: what finds no room waits here, in
-// order. Every handler may destroy the Peer.
+// order. What is said in one turn of the loop goes together, at its end. Every handler may destroy
+// the Peer.
 class Peer {
  public:
   struct Handlers {
@@ -29,7 +30,8 @@ class Peer {
 
   [[nodiscard]] BorrowedFd socket() const { return channel_.socket(); }
 
-  // Sends a frame, now or when there is room. A connection that is broken is told by `end`, later.
+  // Sends a frame, in this turn or when there is room. A connection that is broken is told by
+  // `end`, later.
   void say(Frame frame);
 
   // Hands out what has arrived already, for a peer whose process has ended.
@@ -50,6 +52,7 @@ class Peer {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // outlives this in its own handlers
   bool ended_ = false;
   bool awaits_room_ = false;
+  bool awaits_turn_end_ = false;
   Loop::TimerId retry_ = 0;
 };
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "backupkit/client.h"
 #include "native/io/process.h"
@@ -46,6 +47,16 @@ std::string text_of(const UniqueFd& fd) {
 // A device root, and a client of a service of its own that works there.
 class Flow : public Census {
  protected:
+  // As many duplicates as there is room for.
+  static std::vector<UniqueFd> fill_up(const UniqueFd& fd) {
+    std::vector<UniqueFd> filling;
+    for (;;) {
+      UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+      if (!copy.is_open()) return filling;
+      filling.push_back(std::move(copy));
+    }
+  }
+
   void SetUp() override {
     Census::SetUp();
     kept_ = limit_of(0);
@@ -317,12 +328,7 @@ TEST_F(Flow, what_found_no_room_at_the_client_comes_again_when_there_is_room) {
   auto first = next_file();
   ASSERT_TRUE(first.has_value());
   take(*first);
-  std::vector<UniqueFd> filling;
-  for (;;) {
-    UniqueFd copy(::fcntl(first->fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy.is_open()) break;
-    filling.push_back(std::move(copy));
-  }
+  auto filling = fill_up(first->fd);
   // Each message is a file that is refused now, over and over.
   files_.clear();
   const auto many = messages_ + 40;
@@ -332,6 +338,30 @@ TEST_F(Flow, what_found_no_room_at_the_client_comes_again_when_there_is_room) {
   std::vector<Handed> seen;
   seen.push_back(std::move(*first));
   receive_all("app", kFiles, std::move(seen));
+}
+
+TEST_F(Flow, a_client_with_room_for_one_descriptor_gets_every_file) {
+  constexpr size_t kFiles = 40;
+  configure(R"(, "maxExtensions": 1)");
+  add_bundle("app", kFiles);
+  limit(0, 64);
+  start();
+  append({"app"});
+  auto filling = fill_up(UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
+  // All that may be under way is refused, and comes again at one time.
+  const auto many = messages_ + 40;
+  while (messages_ < many) ASSERT_TRUE(receive());
+  filling.pop_back();
+  std::set<std::string> came;
+  while (!came.contains("manage.json")) {
+    auto file = next_file();
+    ASSERT_TRUE(file.has_value());
+    take(*file);
+    EXPECT_TRUE(came.insert(file->uri).second) << file->uri << " came twice";
+    close(std::move(*file));
+  }
+  await_end("app");
+  EXPECT_EQ(came.size(), kFiles + 2) << "each file, a part and manage.json";
 }
 
 TEST_F(Flow, a_service_without_room_goes_on_when_there_is_room) {

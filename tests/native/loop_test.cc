@@ -108,6 +108,52 @@ TEST_F(LoopTest, change_switches_events_off_and_on) {
   EXPECT_EQ(loop->change(event.borrow(), EPOLLIN).error().sys_errno, ENOENT);
 }
 
+TEST_F(LoopTest, those_that_are_called_last_come_after_the_others_of_the_turn) {
+  const auto loop = Loop::make().value();
+  const std::array<UniqueFd, 3> events{ready_event(), ready_event(), ready_event()};
+  std::vector<uint32_t> order;
+  for (const auto& event : events) {
+    ASSERT_TRUE(loop->watch(event.borrow(), EPOLLIN, [&](uint32_t seen) {
+      order.push_back(seen);
+      if (seen != 0) loop->call_last(event.borrow());
+      if (order.size() == 6) loop->stop();
+    }));
+  }
+  ASSERT_TRUE(loop->run());
+  EXPECT_EQ(order, (std::vector<uint32_t>{EPOLLIN, EPOLLIN, EPOLLIN, 0, 0, 0}));
+}
+
+TEST_F(LoopTest, one_to_be_called_last_is_not_when_it_is_forgotten) {
+  const auto loop = Loop::make().value();
+  const auto event = ready_event();
+  const auto silent = UniqueFd(::eventfd(0, EFD_CLOEXEC));
+  ASSERT_TRUE(loop->watch(silent.borrow(), EPOLLIN, [&](uint32_t) { FAIL(); }));
+  ASSERT_TRUE(loop->watch(event.borrow(), EPOLLIN, [&](uint32_t) {
+    loop->call_last(silent.borrow());
+    loop->forget(silent.borrow());
+    loop->call_at(Loop::Clock::now(), [&] { loop->stop(); });
+    loop->forget(event.borrow());
+  }));
+  loop->call_last(event.borrow());
+  ASSERT_TRUE(loop->run());
+}
+
+TEST_F(LoopTest, what_is_to_be_called_last_is_in_the_next_run_when_this_one_is_stopped) {
+  const auto loop = Loop::make().value();
+  const auto event = ready_event();
+  int last = 0;
+  ASSERT_TRUE(loop->watch(event.borrow(), EPOLLIN, [&](uint32_t seen) {
+    if (seen == 0) ++last;
+    if (seen != 0) loop->call_last(event.borrow());
+    loop->stop();
+  }));
+  ASSERT_TRUE(loop->run());
+  EXPECT_EQ(last, 0);
+  ASSERT_TRUE(loop->change(event.borrow(), 0));
+  ASSERT_TRUE(loop->run());
+  EXPECT_EQ(last, 1);
+}
+
 TEST_F(LoopTest, timers_run_in_order_of_time_then_of_calls) {
   const auto loop = Loop::make().value();
   const auto now = Loop::Clock::now();

@@ -1,13 +1,13 @@
 #include "native/io/unix_socket.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <fstream>
 
 #include "tests/native/census.h"
+#include "tests/native/descriptor_limit.h"
 
 namespace backupkit {
 namespace {
@@ -19,24 +19,6 @@ ino_t inode_of(int number) {
   EXPECT_EQ(::fstat(number, &status), 0);
   return status.st_ino;
 }
-
-// Lowers the descriptor limit so that `room` more can be opened, until its end.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t room) {
-    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &kept_), 0);
-    const UniqueFd lowest(::dup(0));
-    rlimit low = kept_;
-    low.rlim_cur = static_cast<rlim_t>(lowest.get()) + room;
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
-  }
-  ~DescriptorLimit() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &kept_), 0); }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-
- private:
-  rlimit kept_{};
-};
 
 class Descriptors : public Census, public ::testing::WithParamInterface<size_t> {};
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "native/protocol/channel.h"
+#include "native/io/unix_socket.h"
 
 namespace backupkit {
 namespace {
@@ -140,26 +140,6 @@ TEST(Wire, ofATruncatedMessageTheFramesThatHadDescriptorsSaySo) {
   EXPECT_FALSE(frames->at(0).lost_fds);
   EXPECT_TRUE(frames->at(1).lost_fds);
   EXPECT_FALSE(decode_message(message.bytes(), {}).has_value());
-}
-
-TEST(Channel, frames_waitUntilTheSocketTakesThem) {
-  auto pair = seqpacket_pair();
-  ASSERT_TRUE(pair.has_value());
-  ASSERT_TRUE(set_nonblocking(pair->first.borrow(), true).has_value());
-  Channel sender(std::move(pair->first));
-  const Channel receiver(std::move(pair->second));
-  uint64_t queued = 0;
-  while (!sender.has_queued()) {
-    ASSERT_TRUE(sender.queue(FrameBuilder(FrameType::kHello).number(queued++).build()));
-  }
-  for (uint64_t i = 0; i < queued; ++i) {
-    auto arrival = receiver.receive();
-    ASSERT_TRUE(arrival && arrival->receipt == Receipt::kMessage);
-    ByteReader reader(arrival->frames.front().body);
-    EXPECT_EQ(reader.get<uint64_t>(), i);
-    ASSERT_TRUE(sender.flush().has_value());
-  }
-  EXPECT_FALSE(sender.has_queued());
 }
 
 }  // namespace
