@@ -76,6 +76,9 @@ class Backup {
   Result<bool> keep_unchanged(const ScanEntry& found);
   [[nodiscard]] bool is_too_long(const ScanEntry& found) const;
   Result<std::optional<ManifestRow>> last_row(const std::string& path);
+  Result<std::optional<SqliteUnit>> unit_of(const ScanEntry& found,
+                                            const std::optional<ManifestRow>& old,
+                                            std::optional<ManifestRow>& by);
   Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old,
                          const std::optional<ManifestRow>& by);
   Result<void> take_beside_before(const std::string* path);
@@ -171,13 +174,14 @@ Result<void> Backup::run(UniqueFd old_manifest) {
 Result<void> Backup::walk() {
   const bool reads_all = !history_ || history_->is_first();
   const size_t threads = ReadAhead::usual_threads();
-  ReadAhead ahead({.limit = settings_.packing_limit,
-                   .labels = settings_.labels,
-                   .hashes = history_ != nullptr,
-                   .reads = reads_all,
-                   .threads = reads_all ? threads : 0},
-                  {[this](const ScanEntry& found, ReadFile* read) { return visit(found, read); },
-                   [this](const Missed& missed) { return miss(missed); }});
+  ReadAhead ahead(
+      {.limit = settings_.packing_limit,
+       .labels = settings_.labels,
+       .hashes = history_ != nullptr,
+       .reads = reads_all,
+       .threads = reads_all ? threads : 0},
+      {[this](const ScanEntry& found, ReadFile* read) { return visit(found, read); },
+       [this](const Missed& missed) { return miss(missed); }, [this] { return link_.flush(); }});
   const ScanHandlers handlers{
       .visit = [&](const ScanEntry& found) { return ahead.visit(found); },
       .miss = [&](const Missed& missed) { return ahead.miss(missed); },
@@ -231,13 +235,7 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* rea
   if (first_names_.find(found) != nullptr) return add_again(found, *old);
   if (S_ISREG(found.mode) && !copy.is_open()) {
     std::optional<ManifestRow> by;
-    const auto wants = [&](const ScanEntry& now) -> Result<bool> {
-      auto held = held_by(now, *old, copy);
-      if (!held) return failure(held.error());
-      by = std::move(*held);
-      return !by;
-    };
-    auto unit = take_sqlite_unit(found, sandbox_, settings_.labels, wants);
+    auto unit = unit_of(found, *old, by);
     if (!unit) return failure(unit.error());
     if (auto& taken = *unit) return take_unit(std::move(*taken), *old, by);
   }
@@ -245,6 +243,23 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* rea
   if (!held) return failure(held.error());
   if (const auto& by = *held) return keep_last(found, *by);
   return read != nullptr ? add_read(found, *read) : add(found, *old, copy);
+}
+
+// The database that the entry is, if it is one; `by` is set to the row by which an earlier backup
+// holds it.
+Result<std::optional<SqliteUnit>> Backup::unit_of(const ScanEntry& found,
+                                                  const std::optional<ManifestRow>& old,
+                                                  std::optional<ManifestRow>& by) {
+  if (!may_be_database(found)) return std::nullopt;
+  // Its locks may be waited for.
+  if (auto sent = link_.flush(); !sent) return failure(sent.error());
+  const auto wants = [&](const ScanEntry& now) -> Result<bool> {
+    auto held = held_by(now, old, BorrowedFd());
+    if (!held) return failure(held.error());
+    by = std::move(*held);
+    return !by;
+  };
+  return take_sqlite_unit(found, sandbox_, settings_.labels, wants);
 }
 
 // Takes a database, and remembers what is beside it until the walk comes by.

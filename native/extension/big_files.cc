@@ -64,6 +64,8 @@ IndexItem item_of(const ScanEntry& found, std::string name) {
 // The descriptors that are held for a second look.
 constexpr size_t kMostSent = 256;
 constexpr size_t kMostCopies = 4;
+constexpr uint64_t kLookEvery = 8;                      // calls: it is a system call at least
+constexpr uint64_t kLongContent = uint64_t{64} << 10U;  // the receiver copies while it is hashed
 
 }  // namespace
 
@@ -174,11 +176,11 @@ Result<void> BigFiles::hand_out(Sent& sent) {
   if (!sequence) return failure(sequence.error());
   sent.sequence = *sequence;
   work_.bytes_shared += sent.found.size;
-  return {};
+  return sent.found.size < kLongContent ? Result<void>{} : link_.flush();
 }
 
 Result<void> BigFiles::look_again() {
-  if (sent_.empty()) return {};
+  if (sent_.empty() || ++visits_ % kLookEvery != 0) return {};
   if (auto heard = link_.hear(); !heard) return heard;
   for (size_t i = 0; i < sent_.size();) {
     if (link_.is_open(sent_[i].sequence)) {

@@ -54,7 +54,7 @@ class BigFiles {
   [[nodiscard]] Result<Handling> add(ScanEntry& found, const std::optional<ManifestRow>& old,
                                      BorrowedFd copy);
 
-  // Looks again at those that were closed since.
+  // Looks again at those that were closed since, once in some calls.
   [[nodiscard]] Result<void> look_again();
 
   // Looks again at all, when everything else was sent, and takes what is lost out of the index.
@@ -95,6 +95,7 @@ class BigFiles {
   std::unordered_set<uint64_t> named_;  // the digits of the names so far
   std::deque<Sent> sent_;
   std::deque<uint64_t> copies_;  // sent and not seen closed
+  uint64_t visits_ = 0;
   History::Corrections corrections_;
 };
 

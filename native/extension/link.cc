@@ -24,6 +24,9 @@ constexpr auto kNoticeEvery = std::chrono::milliseconds(100);
 constexpr auto kReportEvery = std::chrono::seconds(1);
 // Nothing tells when fewer descriptors are in flight (ETOOMANYREFS).
 constexpr auto kRetryAfter = std::chrono::milliseconds(10);
+constexpr auto kLongestWait = std::chrono::milliseconds(1);  // of what is to go together
+constexpr uint64_t kMostTogether = 16;
+constexpr uint64_t kShare = 3;  // of the window: the others are on their way meanwhile
 
 }  // namespace
 
@@ -34,11 +37,25 @@ int LinkTime::poll_until(std::span<pollfd> polled, Clock::time_point until) {
   return retry([&] { return ::poll(polled.data(), polled.size(), time); });
 }
 
+Link::Link(UniqueFd socket, LinkTime time)
+    : channel_(std::move(socket)), time_(std::move(time)), most_together_(kMostTogether) {}
+
+void Link::limit_window(uint32_t files) {
+  credit_ = files;
+  most_together_ = std::clamp(files / kShare, uint64_t{1}, kMostTogether);
+}
+
+// Waits for a message.
 Result<void> Link::receive() {
+  if (auto sent = flush(); !sent) return sent;
   auto arrival = channel_.receive();
   if (!arrival) return failure(arrival.error());
-  if (arrival->receipt != Receipt::kMessage) return failure(Code::kClosed, "the service has gone");
-  for (auto& frame : arrival->frames) {
+  return take(std::move(*arrival));
+}
+
+Result<void> Link::take(Channel::Arrival arrival) {
+  if (arrival.receipt != Receipt::kMessage) return failure(Code::kClosed, "the service has gone");
+  for (auto& frame : arrival.frames) {
     if (frame.type != FrameType::kSettled) {
       frames_.push_back(std::move(frame));
       continue;
@@ -51,6 +68,7 @@ Result<void> Link::receive() {
 
 Result<void> Link::settle(ByteReader& reader) {
   const auto sequence = reader.get<uint64_t>();
+  if (sequence > sent_) return failure(Code::kIpc, "the service settled what was not sent");
   switch (static_cast<Outcome>(reader.get<uint8_t>())) {
     case Outcome::kTaken:
       if (untaken_.erase(sequence) != 0 && credit_) ++*credit_;
@@ -64,27 +82,29 @@ Result<void> Link::settle(ByteReader& reader) {
     }
     case Outcome::kRefused: {
       const auto found = untaken_.find(sequence);
-      return found == untaken_.end() ? Result<void>{} : send(found->second);
+      if (found == untaken_.end()) return {};
+      Message again;  // of its own: there may be room for no more
+      again.add(found->second);
+      return transmit(again);
     }
   }
   return {};
 }
 
-// True when something was received.
-Result<bool> Link::await_frames(Clock::time_point until) {
-  auto ready = await(BorrowedFd(), false, until);
-  if (!ready) return failure(ready.error());
-  return *ready;
+Result<bool> Link::await(BorrowedFd other, bool to_write, Clock::time_point until) {
+  if (auto sent = flush(); !sent) return failure(sent.error());
+  return await_sent(other, to_write, until);
 }
 
-Result<bool> Link::await(BorrowedFd other, bool to_write, Clock::time_point until) {
+// The same when what is to go together has gone, or cannot go.
+Result<bool> Link::await_sent(BorrowedFd other, bool to_write, Clock::time_point until) {
   const auto wanted = static_cast<int16_t>(to_write ? POLLOUT : POLLIN);
   std::array<pollfd, 2> polled = {pollfd{channel_.socket().get(), POLLIN, 0},
                                   pollfd{other.get(), wanted, 0}};
   const int ready = time_.poll(polled, until);
   if (ready < 0) return errno_failure("poll");
   if (polled[0].revents != 0) {
-    if (auto received = receive(); !received) return failure(received.error());
+    if (auto heard = hear(); !heard) return failure(heard.error());
   }
   return ready > 0;
 }
@@ -95,13 +115,16 @@ Result<Frame> Link::next() {
   }
   Frame frame = std::move(frames_.front());
   frames_.pop_front();
+  // What is asked for by one frame after the other goes together.
+  if (frame.type == FrameType::kHandle) return frame;
+  if (auto sent = flush(); !sent) return failure(sent.error());
   return frame;
 }
 
 Result<std::optional<Frame>> Link::next(std::chrono::milliseconds patience) {
   const auto until = now() + patience;
   while (frames_.empty()) {
-    auto received = await_frames(until);
+    auto received = await(BorrowedFd(), false, until);
     if (!received) return failure(received.error());
     if (!*received) return std::nullopt;
   }
@@ -110,27 +133,56 @@ Result<std::optional<Frame>> Link::next(std::chrono::milliseconds patience) {
   return std::move(*frame);
 }
 
-Result<void> Link::send(const Frame& frame) {
+Result<void> Link::make_room(const Frame& frame) {
+  return unsent_.fits(frame) ? Result<void>{} : flush();
+}
+
+// Puts a frame for which there is room behind what is to go together.
+void Link::put(const Frame& frame) {
+  if (unsent_.is_empty()) put_ = now();
+  unsent_.add(frame);
+}
+
+Result<void> Link::flush() {
+  if (unsent_.is_empty()) return {};
+  auto sent = transmit(unsent_);
+  unsent_.clear();
+  if (sent) {
+    sent_ = sequence_;
+    return {};
+  }
+  // The service has never heard of them, and will not take them.
+  untaken_.erase(untaken_.upper_bound(sent_), untaken_.end());
+  open_.erase(open_.upper_bound(sent_), open_.end());
+  return sent;
+}
+
+Result<void> Link::transmit(const Message& message) {
   for (;;) {
-    auto sent = channel_.send(frame);
+    auto sent = channel_.send(message);
     if (!sent) return failure(sent.error());
     if (*sent == Sent::kAll) return {};
-    if (auto waited = await_frames(now() + kRetryAfter); !waited) {
+    if (auto waited = await_sent(BorrowedFd(), false, now() + kRetryAfter); !waited) {
       return failure(waited.error());
     }
   }
 }
 
+Result<void> Link::send(const Frame& frame) {
+  if (auto made = make_room(frame); !made) return made;
+  put(frame);
+  return flush();
+}
+
 // Sends a frame that is kept until the service has settled it.
 Result<uint64_t> Link::send_kept(FrameBuilder builder) {
-  const auto sequence = sequence_;
-  const auto kept = untaken_.emplace(sequence, builder.build()).first;
+  Frame frame = builder.build();
+  if (auto made = make_room(frame); !made) return failure(made.error());
+  const auto sequence = ++sequence_;
   open_.insert(sequence);
-  if (auto sent = send(kept->second); !sent) {
-    // The service has never heard of it, and will not take it.
-    untaken_.erase(sequence);
-    open_.erase(sequence);
-    return failure(sent.error());
+  put(untaken_.emplace(sequence, std::move(frame)).first->second);
+  if (sequence - sent_ >= most_together_) {
+    if (auto sent = flush(); !sent) return failure(sent.error());
   }
   return sequence;
 }
@@ -141,7 +193,7 @@ Result<uint64_t> Link::send_file(std::string_view uri, std::vector<UniqueFd> fds
   }
   if (credit_) --*credit_;
   FrameBuilder builder(FrameType::kFile);
-  builder.number(++sequence_).text(uri).error(std::nullopt);
+  builder.number(sequence_ + 1).text(uri).error(std::nullopt);
   for (auto& fd : fds) builder.fd(std::move(fd));
   noticed_ = now();  // a file is progress
   return send_kept(std::move(builder));
@@ -149,7 +201,7 @@ Result<uint64_t> Link::send_file(std::string_view uri, std::vector<UniqueFd> fds
 
 Result<void> Link::send_file_error(std::string_view uri, const Error& error) {
   FrameBuilder builder(FrameType::kFile);
-  builder.number(++sequence_).text(uri).error(error);
+  builder.number(sequence_ + 1).text(uri).error(error);
   auto sent = send_kept(std::move(builder));
   if (!sent) return failure(sent.error());
   open_.erase(*sent);
@@ -195,9 +247,10 @@ Result<void> Link::await_taken() {
 
 Result<void> Link::hear() {
   for (;;) {
-    auto received = await_frames(now());
-    if (!received) return failure(received.error());
-    if (!*received) return {};
+    auto arrival = channel_.receive(false);
+    if (!arrival) return failure(arrival.error());
+    if (arrival->receipt == Receipt::kWouldBlock) return {};
+    if (auto taken = take(std::move(*arrival)); !taken) return taken;
   }
 }
 
@@ -215,6 +268,9 @@ Result<void> Link::done_and_heard() {
 Result<void> Link::progress(std::string_view phase, std::string_view path, uint64_t entries,
                             uint64_t bytes) {
   const auto now = this->now();
+  if (!unsent_.is_empty() && now - put_ >= kLongestWait) {
+    if (auto sent = flush(); !sent) return sent;
+  }
   if (phase == phase_ && now - noticed_ < kNoticeEvery) return {};
   phase_ = phase;
   std::string text;

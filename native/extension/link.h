@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -11,7 +12,7 @@
 #include <set>
 #include <span>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "native/protocol/channel.h"
@@ -30,18 +31,18 @@ struct LinkTime {
   static int poll_until(std::span<pollfd> polled, Clock::time_point until);
 };
 
-// Sends files as the service gives credit for them, and again where it had no room for one. Blocks.
-// Not thread-safe. Every call gives Error kClosed when the service has gone: nobody waits for the
-// result any more.
+// Sends files as the service gives credit for them, and again where it had no room for one. Some go
+// together: when they are enough, with the next that is said, before anything is waited for, or at
+// the next sign of progress a millisecond later. Blocks. Not thread-safe. Every call gives Error
+// kClosed when the service has gone: nobody waits for the result any more.
 class Link {
  public:
-  explicit Link(UniqueFd socket, LinkTime time = {})
-      : channel_(std::move(socket)), time_(std::move(time)) {}
+  explicit Link(UniqueFd socket, LinkTime time = {});
 
   [[nodiscard]] LinkTime::Clock::time_point now() const { return time_.now(); }
 
   // As many files may be under way; without it, as many as are asked for.
-  void limit_window(uint32_t files) { credit_ = files; }
+  void limit_window(uint32_t files);
 
   // The next frame that is not about files under way.
   [[nodiscard]] Result<Frame> next();
@@ -55,6 +56,9 @@ class Link {
 
   // Waits for a credit, then sends the file and whatever else belongs to it. Gives its sequence.
   [[nodiscard]] Result<uint64_t> send_file(std::string_view uri, std::vector<UniqueFd> fds);
+
+  // Sends now what was to go together.
+  [[nodiscard]] Result<void> flush();
 
   // Says that `uri` could not be handed out.
   [[nodiscard]] Result<void> send_file_error(std::string_view uri, const Error& error);
@@ -96,8 +100,12 @@ class Link {
   using Clock = LinkTime::Clock;
 
   [[nodiscard]] Result<void> receive();
+  [[nodiscard]] Result<void> take(Channel::Arrival arrival);
   [[nodiscard]] Result<void> settle(ByteReader& reader);
-  [[nodiscard]] Result<bool> await_frames(Clock::time_point until);
+  [[nodiscard]] Result<bool> await_sent(BorrowedFd other, bool to_write, Clock::time_point until);
+  [[nodiscard]] Result<void> make_room(const Frame& frame);
+  void put(const Frame& frame);
+  [[nodiscard]] Result<void> transmit(const Message& message);
   [[nodiscard]] Result<void> send(const Frame& frame);
   [[nodiscard]] Result<uint64_t> send_kept(FrameBuilder builder);
   [[nodiscard]] Result<void> send_progress(std::string_view path, std::string_view json);
@@ -106,10 +114,14 @@ class Link {
   Channel channel_;
   LinkTime time_;
   std::deque<Frame> frames_;
-  std::map<uint64_t, Frame> untaken_;  // sent, and not yet taken
+  std::map<uint64_t, Frame> untaken_;  // sent or to be sent, and not yet taken
   std::set<uint64_t> open_;            // sequences whose descriptor the receiver still has
   std::optional<uint64_t> credit_;
   uint64_t sequence_ = 0;
+  uint64_t sent_ = 0;  // the last sequence that was sent
+  Message unsent_;     // what goes together, with descriptors of those in untaken_
+  uint64_t most_together_;
+  Clock::time_point put_{};  // when the first of them came
   std::string phase_;
   Clock::time_point start_ = now();
   Clock::time_point noticed_ = start_;   // when the service last heard of progress

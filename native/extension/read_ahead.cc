@@ -174,6 +174,19 @@ bool ReadAhead::has_room(size_t part) const {
          newest_ - window_.front().number < kMostDirectories / part;
 }
 
+// Waits until something has come or has been read, or may have.
+void ReadAhead::await_filled(std::unique_lock<std::mutex>& held) {
+  if (is_idle_) return filled_.wait(held);
+  is_idle_ = true;
+  is_handing_ = true;
+  held.unlock();
+  const auto idled = handlers_.idle();
+  held.lock();
+  is_handing_ = false;
+  if (!idled && !error_) error_ = idled.error();
+  if (error_ || is_stuck_) emptied_.notify_one();
+}
+
 // Waits until the first item has been read if it is to be, and helps meanwhile.
 void ReadAhead::await_first(std::unique_lock<std::mutex>& held) {
   while (!is_ready(window_.front())) {
@@ -182,7 +195,7 @@ void ReadAhead::await_first(std::unique_lock<std::mutex>& held) {
       read_taken(reader_);
       held.lock();
     } else {
-      filled_.wait(held);
+      await_filled(held);
     }
   }
 }
@@ -218,7 +231,7 @@ void ReadAhead::hand_on_all() {
   std::unique_lock held(mutex_);
   while (!error_ && !is_ended_) {
     if (window_.empty()) {
-      filled_.wait(held);
+      await_filled(held);
       continue;
     }
     await_first(held);
@@ -235,6 +248,7 @@ void ReadAhead::hand_on_all() {
     batch.clear();
     held.lock();
     is_handing_ = false;
+    is_idle_ = false;
     bytes_ -= bytes;
     if (!handed) error_ = handed.error();
     if (error_ || (is_stuck_ && has_room(2))) emptied_.notify_one();

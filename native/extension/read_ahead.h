@@ -36,6 +36,8 @@ class ReadAhead {
     // `read` is null where the file was not read.
     std::function<Result<void>(const ScanEntry& found, ReadFile* read)> visit;
     std::function<Result<void>(const Missed&)> miss;
+    // Before the other thread waits, if it is there: nothing may come for a while.
+    std::function<Result<void>()> idle;
   };
 
   struct Options {
@@ -95,6 +97,7 @@ class ReadAhead {
   [[nodiscard]] Result<void> flush();
   [[nodiscard]] bool has_room(size_t part) const;
   [[nodiscard]] Result<void> await_empty();
+  void await_filled(std::unique_lock<std::mutex>& held);
   void await_first(std::unique_lock<std::mutex>& held);
   void take_batch(std::vector<Item>& batch);
   [[nodiscard]] Result<void> hand_on(Item& item) const;
@@ -122,6 +125,7 @@ class ReadAhead {
   uint64_t bytes_ = 0;               // of the files that are to be read and not handed on
   uint64_t newest_ = 0;              // directory in the window
   bool is_handing_ = false;          // some that are not in the window any more
+  bool is_idle_ = true;              // nothing was handed on since `idle` was called
   bool is_stuck_ = false;            // the walk, until there is room or nothing left
   bool is_ended_ = false;
   std::optional<Error> error_;

@@ -193,7 +193,7 @@ Result<Sent> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
   return errno_failure("send to peer");
 }
 
-Result<Receipt> receive_message(BorrowedFd socket, Incoming& message) {
+Result<Receipt> receive_message(BorrowedFd socket, Incoming& message, bool waits) {
   // Not initialised: 64 KiB would be cleared for each small message.
   std::array<uint8_t, kMaxMessage> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   alignas(cmsghdr) std::array<uint8_t, kRightsSpace + kOtherSpace> control;  // NOLINT: as above
@@ -203,8 +203,9 @@ Result<Receipt> receive_message(BorrowedFd socket, Incoming& message) {
   header.msg_iovlen = 1;
   header.msg_control = control.data();
   header.msg_controllen = control.size();
+  const int flags = MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT);
   const auto receive = [&] {
-    return retry([&] { return ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC); });
+    return retry([&] { return ::recvmsg(socket.get(), &header, flags); });
   };
   auto size = receive();
   // A peer that closed with our messages unread is reported once, before what it had sent.

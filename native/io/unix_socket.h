@@ -67,7 +67,9 @@ struct Incoming {
 enum class Receipt { kMessage, kWouldBlock, kEnd };
 
 // Receives one message into `message`, whose contents it replaces where the answer is kMessage.
-// Error kIpc: the message was longer than kMaxMessage; its descriptors are closed.
-[[nodiscard]] Result<Receipt> receive_message(BorrowedFd socket, Incoming& message);
+// With `waits` false a blocking socket is one that is not. Error kIpc: the message was longer than
+// kMaxMessage; its descriptors are closed.
+[[nodiscard]] Result<Receipt> receive_message(BorrowedFd socket, Incoming& message,
+                                              bool waits = true);
 
 }  // namespace backupkit

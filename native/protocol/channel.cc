@@ -15,14 +15,16 @@ uint32_t affordable_window() {
   return static_cast<uint32_t>(std::clamp<rlim_t>(files.rlim_cur / 8, 1, kMaxWindow));
 }
 
-bool Message::add(const Frame& frame) {
-  const bool fits = bytes_.size() + encoded_size(frame) <= kMaxMessage &&
-                    fds_.size() + frame.fds.size() <= kMaxFds && !frame.alone && !full_;
-  if (!fits && !is_empty()) return false;
+bool Message::fits(const Frame& frame) const {
+  if (is_empty()) return true;
+  return bytes_.size() + encoded_size(frame) <= kMaxMessage &&
+         fds_.size() + frame.fds.size() <= kMaxFds && !frame.alone && !full_;
+}
+
+void Message::add(const Frame& frame) {
   full_ = frame.alone;
   append(frame, bytes_);
   for (const auto& fd : frame.fds) fds_.push_back(fd.borrow());
-  return true;
 }
 
 void Message::clear() {
@@ -43,7 +45,7 @@ Result<Sent> Channel::flush() {
   while (!queued_.empty()) {
     message_.clear();
     auto next = queued_.begin();
-    while (next != queued_.end() && message_.add(*next)) ++next;
+    for (; next != queued_.end() && message_.fits(*next); ++next) message_.add(*next);
     auto sent = send(message_);
     if (!sent || *sent != Sent::kAll) return sent;
     queued_.erase(queued_.begin(), next);
@@ -53,7 +55,7 @@ Result<Sent> Channel::flush() {
 
 Result<Sent> Channel::send(const Frame& frame) const {
   Message message;
-  (void)message.add(frame);  // the first one
+  message.add(frame);
   return send(message);
 }
 
@@ -61,9 +63,9 @@ Result<Sent> Channel::send(const Message& message) const {
   return send_message(socket_.borrow(), message.bytes(), message.fds());
 }
 
-Result<Channel::Arrival> Channel::receive() const {
+Result<Channel::Arrival> Channel::receive(bool waits) const {
   Incoming incoming;
-  auto receipt = receive_message(socket_.borrow(), incoming);
+  auto receipt = receive_message(socket_.borrow(), incoming, waits);
   if (!receipt) return failure(receipt.error());
   Arrival arrival;
   arrival.receipt = *receipt;

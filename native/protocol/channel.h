@@ -19,9 +19,11 @@ namespace backupkit {
 // Frames that go together, in one message.
 class Message {
  public:
-  // Puts a frame behind the others, whose descriptors stay its own and are borrowed. False: it has
-  // to go in another message. The first one is always taken.
-  [[nodiscard]] bool add(const Frame& frame);
+  // False: the frame has to go in another message. The first one always fits.
+  [[nodiscard]] bool fits(const Frame& frame) const;
+
+  // Puts a frame that fits behind the others. Its descriptors stay its own and are borrowed.
+  void add(const Frame& frame);
 
   [[nodiscard]] bool is_empty() const { return bytes_.size() == 0; }
   [[nodiscard]] std::span<const uint8_t> bytes() const { return bytes_.bytes(); }
@@ -60,8 +62,9 @@ class Channel {
     Receipt receipt = Receipt::kEnd;
     std::vector<Frame> frames;
   };
-  // Receives one message. Frames whose descriptors found no room here say so.
-  [[nodiscard]] Result<Arrival> receive() const;
+  // Receives one message, as receive_message() does. Frames whose descriptors found no room here
+  // say so.
+  [[nodiscard]] Result<Arrival> receive(bool waits = true) const;
 
  private:
   static constexpr size_t kMaxQueued = 65536;

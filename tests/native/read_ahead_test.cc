@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,12 +12,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "native/archive/tar_encode.h"
@@ -78,8 +81,11 @@ class ReadAheadTest : public Census {
             [this](const Missed& missed) {
               seen_.push_back("-" + missed.path);
               return Result<void>();
-            }};
+            },
+            is_not_waited_for};
   }
+
+  static Result<void> is_not_waited_for() { return {}; }
 
   Result<void> visit(const ScanEntry& found, const ReadFile* read) {
     seen_.push_back(found.path);
@@ -126,6 +132,33 @@ TEST_F(ReadAheadTest, entries_come_in_the_order_of_the_walk_with_what_was_read) 
   }
 }
 
+TEST_F(ReadAheadTest, who_hands_on_says_so_before_it_waits_for_the_walk) {
+  auto kept = handlers();
+  std::promise<void> idle;
+  bool was_idle = false;
+  kept.idle = [&] {
+    if (!std::exchange(was_idle, true)) idle.set_value();
+    return Result<void>();
+  };
+  ReadAhead ahead(with_threads(1), std::move(kept));
+  ScanEntry found;
+  found.mode = S_IFDIR | 0700;
+  for (int i = 0; i < 200; ++i) {
+    found.path = "directory" + std::to_string(i);
+    ASSERT_TRUE(ahead.visit(found));
+  }
+  ASSERT_EQ(idle.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  ASSERT_TRUE(ahead.finish());
+}
+
+TEST_F(ReadAheadTest, an_error_of_the_idle_thread_ends_the_walk) {
+  auto kept = handlers();
+  kept.idle = [] { return failure(Code::kClosed, "as the test wants it"); };
+  ReadAhead ahead(with_threads(1), std::move(kept));
+  EXPECT_EQ(walk(ahead).empty(), false);
+  EXPECT_EQ(walked_.error().code, Code::kClosed);
+}
+
 TEST_F(ReadAheadTest, what_was_looked_at_as_another_file_is_not_handed_on_as_read) {
   ReadAhead ahead(with_threads(2), handlers());
   const UniqueFd folder(
@@ -161,11 +194,12 @@ TEST_F(ReadAheadTest, what_was_looked_at_as_another_file_is_not_handed_on_as_rea
 TEST_F(ReadAheadTest, an_error_of_the_backup_ends_it_wherever_the_threads_are) {
   for (size_t last = 100; last < 700; last += 100) {
     size_t count = 0;
-    ReadAhead ahead(with_threads(2), {[&](const ScanEntry&, ReadFile*) -> Result<void> {
-                                        if (++count < last) return {};
-                                        return failure(Code::kIo, "the last one");
-                                      },
-                                      [](const Missed&) { return Result<void>(); }});
+    auto failing = handlers();
+    failing.visit = [&](const ScanEntry&, ReadFile*) -> Result<void> {
+      if (++count < last) return {};
+      return failure(Code::kIo, "the last one");
+    };
+    ReadAhead ahead(with_threads(2), std::move(failing));
     (void)walk(ahead);
     ASSERT_FALSE(walked_.has_value());
     EXPECT_EQ(walked_.error().code, Code::kIo);
@@ -181,14 +215,12 @@ TEST_F(ReadAheadTest, without_descriptors_to_spare_nothing_is_lost) {
   const rlimit tight{static_cast<rlim_t>(root_.get() + 6), before.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
   {
-    ReadAhead ahead(with_threads(2), {[this](const ScanEntry& found, ReadFile*) {
-                                        seen_.push_back(found.path);
-                                        return Result<void>();
-                                      },
-                                      [this](const Missed& missed) {
-                                        seen_.push_back("-" + missed.path);
-                                        return Result<void>();
-                                      }});
+    auto noting = handlers();
+    noting.visit = [this](const ScanEntry& found, ReadFile*) {
+      seen_.push_back(found.path);
+      return Result<void>();
+    };
+    ReadAhead ahead(with_threads(2), std::move(noting));
     EXPECT_EQ(walk(ahead), plain);
   }
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
