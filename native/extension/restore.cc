@@ -18,6 +18,7 @@
 #include "native/extension/report.h"
 #include "native/extension/stage.h"
 #include "native/extension/transaction.h"
+#include "native/extension/write_out.h"
 #include "native/manifest/manifest_reader.h"
 
 namespace backupkit {
@@ -69,6 +70,7 @@ class Restore {
   Transaction transaction_;
   Intake intake_;
   Stage stage_;
+  WriteOut write_out_{transaction_.stage()};
   bool is_begun_ = false;
   const IndexItem* part_ = nullptr;  // whose files may still be in the making
   uint64_t packed_ = 0;              // bytes of the parts that are not unpacked yet
@@ -260,6 +262,7 @@ Result<void> Restore::end_part() {
   if (part_ == nullptr) return {};
   const auto& part = *std::exchange(part_, nullptr);
   if (auto made = stage_.await_files(); !made) return failure(made.error().in(part.file_name));
+  write_out_.note(stage_.bytes());
   return spare_room(part);
 }
 
