@@ -8,6 +8,7 @@
 // native/protocol/wire.h.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,12 @@ namespace backupkit {
 struct EventBatch {
   std::vector<uint8_t> frames;
   std::vector<UniqueFd> fds;
+};
+
+// What became of a file: 0, its callback has returned; 1, its descriptor was closed.
+struct Settled {
+  uint64_t sequence = 0;
+  uint8_t outcome = 0;
 };
 
 // Any thread may send; one thread at a time may await(). Sending blocks only while the socket's
@@ -47,9 +54,11 @@ class Client {
 
   [[nodiscard]] int32_t service_pid() const { return service_pid_; }
 
-  // Blocks until something arrives; std::nullopt at the connection's end. A file for whose
-  // descriptor there was no room here comes again later; a reply in this case carries kOutOfMemory.
-  [[nodiscard]] Result<std::optional<EventBatch>> await();
+  // Blocks until something arrives; std::nullopt at the connection's end; an empty batch where
+  // nothing has come within `patience`, if there is one. A file for whose descriptor there was no
+  // room here comes again later; a reply in this case carries kOutOfMemory.
+  [[nodiscard]] Result<std::optional<EventBatch>> await(
+      std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
   // Ends the connection: await() gives the end, every later request an Error. May be repeated.
   void shut_down();
@@ -84,14 +93,15 @@ class Client {
                                          int32_t files_per_second);
   [[nodiscard]] Result<void> cancel(uint32_t request, const std::string& bundle);
   [[nodiscard]] Result<void> release(uint32_t request);
-  // `outcome`: 0 the file's callback has returned, 1 its descriptor was closed.
-  [[nodiscard]] Result<void> settle(uint64_t sequence, uint8_t outcome);
+  // Says what became of files, together.
+  [[nodiscard]] Result<void> settle(std::span<const Settled> files);
 
  private:
   struct Service;  // the process of an embedded one
 
   Client(UniqueFd socket, std::unique_ptr<Service> service);
   [[nodiscard]] Result<void> greet();
+  [[nodiscard]] Result<bool> is_there(std::chrono::milliseconds patience) const;
   [[nodiscard]] Result<std::optional<EventBatch>> without_fds(std::span<const uint8_t> message);
 
   std::mutex sending_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,14 +34,10 @@ Error broken(std::string_view why) {
   return {Code::kIpc, 0, "backup service: " + std::string(why)};
 }
 
-Result<void> send_frame(std::mutex& sending, BorrowedFd socket, const Frame& frame) {
-  std::vector<BorrowedFd> fds;
-  fds.reserve(frame.fds.size());
-  for (const auto& fd : frame.fds) fds.push_back(fd.borrow());
-  const Bytes bytes = encode(frame);
+Result<void> send_frames(std::mutex& sending, BorrowedFd socket, const Message& message) {
   const std::scoped_lock lock(sending);
   for (;;) {
-    auto sent = send_message(socket, bytes, fds);
+    auto sent = send_message(socket, message.bytes(), message.fds());
     if (!sent && sent.error().code == Code::kClosed)
       return failure(broken("the connection is closed"));
     if (!sent) return failure(sent.error().in("backup service"));
@@ -52,6 +49,16 @@ Result<void> send_frame(std::mutex& sending, BorrowedFd socket, const Frame& fra
       return errno_failure("poll");
     }
   }
+}
+
+Result<void> send_frame(std::mutex& sending, BorrowedFd socket, const Frame& frame) {
+  Message message;
+  message.add(frame);
+  return send_frames(sending, socket, message);
+}
+
+Frame settle_frame(const Settled& file) {
+  return FrameBuilder(FrameType::kSettle).number(file.sequence).number(file.outcome).build();
 }
 
 Result<UniqueFd> sealed_copy(BorrowedFd file, const char* what) {
@@ -129,9 +136,24 @@ Result<void> Client::greet() {
   return {};
 }
 
-Result<std::optional<EventBatch>> Client::await() {
+// Whether something arrives in that time, or the end does.
+Result<bool> Client::is_there(std::chrono::milliseconds patience) const {
+  pollfd readable{socket_.get(), POLLIN, 0};
+  const auto time = static_cast<int>(patience.count());
+  const int ready = retry([&] { return ::poll(&readable, 1, time); });
+  if (ready < 0) return errno_failure("poll");
+  return ready > 0;
+}
+
+Result<std::optional<EventBatch>> Client::await(std::optional<std::chrono::milliseconds> patience) {
   Incoming incoming;
-  auto receipt = receive_message(socket_.borrow(), incoming);
+  auto receipt = receive_message(socket_.borrow(), incoming, !patience);
+  if (patience && receipt && *receipt == Receipt::kWouldBlock) {
+    auto there = is_there(*patience);
+    if (!there) return failure(there.error());
+    if (!*there) return EventBatch{};
+    receipt = receive_message(socket_.borrow(), incoming);
+  }
   if (!receipt) return failure(receipt.error());
   if (*receipt != Receipt::kMessage) return std::nullopt;
   if (incoming.truncated) return without_fds(incoming.bytes);
@@ -143,11 +165,11 @@ Result<std::optional<EventBatch>> Client::without_fds(std::span<const uint8_t> m
   auto frames = decode_message(message, {}, true);
   if (!frames) return failure(frames.error());
   ByteWriter left;
+  std::vector<Settled> refused;
   for (auto& frame : *frames) {
     ByteReader reader(frame.body);
     if (frame.lost_fds && frame.type == FrameType::kFileReady) {
-      auto refused = settle(reader.get<uint64_t>(), static_cast<uint8_t>(Outcome::kRefused));
-      if (!refused) return failure(refused.error());
+      refused.push_back({reader.get<uint64_t>(), static_cast<uint8_t>(Outcome::kRefused)});
       continue;
     }
     if (frame.lost_fds && frame.type == FrameType::kReply) {
@@ -159,8 +181,9 @@ Result<std::optional<EventBatch>> Client::without_fds(std::span<const uint8_t> m
                   .text("")
                   .build();
     }
-    left.put_bytes(encode(frame));
+    backupkit::append(frame, left);
   }
+  if (auto told = settle(refused); !told) return failure(told.error());
   return EventBatch{left.take(), {}};
 }
 
@@ -277,9 +300,17 @@ Result<void> Client::release(uint32_t request) {
                     request_frame(FrameType::kRelease, request).build());
 }
 
-Result<void> Client::settle(uint64_t sequence, uint8_t outcome) {
-  return send_frame(sending_, socket_.borrow(),
-                    FrameBuilder(FrameType::kSettle).number(sequence).number(outcome).build());
+Result<void> Client::settle(std::span<const Settled> files) {
+  Message message;
+  for (const auto& file : files) {
+    const auto frame = settle_frame(file);
+    if (!message.fits(frame)) {
+      if (auto sent = send_frames(sending_, socket_.borrow(), message); !sent) return sent;
+      message.clear();
+    }
+    message.add(frame);
+  }
+  return message.is_empty() ? Result<void>{} : send_frames(sending_, socket_.borrow(), message);
 }
 
 }  // namespace backupkit

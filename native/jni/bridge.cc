@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,7 +27,7 @@
 namespace backupkit {
 namespace {
 
-constexpr jint kVersion = 2;
+constexpr jint kVersion = 3;
 constexpr size_t kMaxWhole = 256U << 20;  // what readAll puts into one array
 
 jint version(Env&) { return kVersion; }
@@ -44,8 +46,11 @@ void destroy(Env&, jlong client) { drop_handle<Client>(client); }
 
 jint service_pid(Env&, jlong client) { return handle_ref<Client>(client).service_pid(); }
 
-jbyteArray await_events(Env& env, jlong client) {
-  auto batch = env.value(handle_ref<Client>(client).await());
+// `patience`: milliseconds; negative: as long as it takes.
+jbyteArray await_events(Env& env, jlong client, jint patience) {
+  std::optional<std::chrono::milliseconds> limit;
+  if (patience >= 0) limit = std::chrono::milliseconds(patience);
+  auto batch = env.value(handle_ref<Client>(client).await(limit));
   if (!batch) return nullptr;
   ByteWriter writer;
   writer.put(static_cast<uint32_t>(batch->fds.size()));
@@ -124,9 +129,16 @@ void release(Env& env, jlong client, jint request) {
   env.value(handle_ref<Client>(client).release(static_cast<uint32_t>(request)));
 }
 
-void settle(Env& env, jlong client, jlong sequence, jint outcome) {
-  env.value(handle_ref<Client>(client).settle(static_cast<uint64_t>(sequence),
-                                              static_cast<uint8_t>(outcome)));
+// `settled`: an i64 sequence and an i8 outcome for each file.
+void settle(Env& env, jlong client, jbyteArray settled) {
+  const auto bytes = env.bytes(settled);
+  std::vector<Settled> files;
+  for (ByteReader reader(bytes); reader.left() > sizeof(uint64_t);) {
+    Settled& file = files.emplace_back();
+    file.sequence = reader.get<uint64_t>();
+    file.outcome = reader.get<uint8_t>();
+  }
+  env.value(handle_ref<Client>(client).settle(files));
 }
 
 jint open_file(Env& env, jbyteArray path, jint flags, jint mode) {

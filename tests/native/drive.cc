@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -180,7 +181,7 @@ class Drive {
       return false;
     }
     frame.fds.clear();
-    if (!client_.settle(sequence, 0) || !client_.settle(sequence, 1)) return false;
+    if (!client_.settle(std::array{Settled{sequence, 0}, Settled{sequence, 1}})) return false;
     if (!restores_) return true;
     const auto name = path.filename().string();
     if (is_there && !gives_) {

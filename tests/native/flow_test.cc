@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <deque>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -174,11 +175,15 @@ class Flow : public Census {
     EXPECT_EQ(ends_[bundle], 0) << messages_of_ends_[bundle];
   }
 
-  void take(const Handed& file) { ASSERT_TRUE(client_->settle(file.sequence, kTaken)); }
+  void take(const Handed& file) { settle(file, kTaken); }
+
+  void settle(const Handed& file, uint8_t outcome) {
+    ASSERT_TRUE(client_->settle(std::array{Settled{file.sequence, outcome}}));
+  }
 
   void close(Handed file) {
     file.fd.reset();
-    ASSERT_TRUE(client_->settle(file.sequence, kClosed));
+    settle(file, kClosed);
   }
 
   // Takes all files until a bundle's are complete, and checks those.
@@ -446,7 +451,7 @@ TEST_F(Flow, at_most_64_files_are_not_yet_taken) {
   for (int i = 0; i < 100; ++i) ask_version();
   EXPECT_EQ(files_.size(), 0U) << "there is no credit for more";
   // What was closed and not taken counts; what was taken makes room for as many.
-  ASSERT_TRUE(client_->settle(held[0].sequence, kClosed));
+  settle(held[0], kClosed);
   take(held[1]);
   held.push_back(next_file().value());
   for (int i = 0; i < 100; ++i) ask_version();

@@ -343,6 +343,7 @@ final class Session implements Connection.Sink {
         unlessOver(() -> callbacks.onFileReadyBatch(batch));
       } finally {
         batch.discard();
+        connection.settle();
       }
     }
 

@@ -27,7 +27,16 @@ public final class Bridge {
 
   static native int servicePid(long client);
 
-  static native byte @Nullable [] awaitEvents(long client) throws BackupException;
+  /**
+   * Waits for events.
+   *
+   * @param client the client
+   * @param patience for so many milliseconds, after which the batch is empty; negative: as long as
+   *     it takes
+   * @return the batch, or null at the connection's end
+   * @throws BackupException if the connection breaks
+   */
+  static native byte @Nullable [] awaitEvents(long client, int patience) throws BackupException;
 
   static native void requestCapabilities(long client, int request, boolean measured, byte[] times)
       throws BackupException;
@@ -62,7 +71,14 @@ public final class Bridge {
 
   static native void release(long client, int request) throws BackupException;
 
-  static native void settle(long client, long sequence, int outcome) throws BackupException;
+  /**
+   * Tells what became of files, in one message.
+   *
+   * @param client the client
+   * @param settled the files as {@link Settlements} has them
+   * @throws BackupException if the connection is broken
+   */
+  static native void settle(long client, byte[] settled) throws BackupException;
 
   /**
    * Opens a file, close-on-exec.

@@ -41,10 +41,12 @@ public final class Connection {
 
   private static final int TAKEN = 0;
   private static final int CLOSED = 1;
+  private static final int FOREVER = -1;
 
   private final NativeHandle client;
   private final int servicePid;
   private final Thread thread;
+  private final Settlements settlements = new Settlements(this::settle, System::nanoTime);
   private final Map<Integer, CompletableFuture<Event.Reply>> pending = new ConcurrentHashMap<>();
   private final AtomicInteger lastRequest = new AtomicInteger();
   private volatile boolean ended;
@@ -282,21 +284,27 @@ public final class Connection {
   }
 
   /**
-   * Tells the service that a file's listener returned. Does nothing once the connection has ended.
+   * Tells the service that a file's listener returned; within a millisecond, if it may go together
+   * with others. Does nothing once the connection has ended.
    *
    * @param sequence the file's
    */
   public void taken(long sequence) {
-    settle(sequence, TAKEN);
+    settlements.add(sequence, TAKEN);
   }
 
   /**
-   * Tells the service that a file was closed. Does nothing once the connection has ended.
+   * Tells the service that a file was closed, as {@link #taken} does.
    *
    * @param sequence the file's
    */
   public void closed(long sequence) {
-    settle(sequence, CLOSED);
+    settlements.add(sequence, CLOSED);
+  }
+
+  /** Tells the service now what became of files so far, of those that go together. */
+  public void settle() {
+    settlements.send();
   }
 
   /** Ends the connection and waits until nothing of it is left. A second call does nothing. */
@@ -355,12 +363,12 @@ public final class Connection {
     }
   }
 
-  private void settle(long sequence, int outcome) {
+  private void settle(byte[] settled) {
     try {
       client.use(
           address -> {
-            Bridge.settle(address, sequence, outcome);
-            return outcome;
+            Bridge.settle(address, settled);
+            return settled;
           });
     } catch (BackupException | IllegalStateException e) {
       // The connection has ended: nobody counts any more.
@@ -397,6 +405,7 @@ public final class Connection {
     CompletableFuture<Event.Reply> result =
         reply.thenApply(first).thenCompose(Connection::successful);
     try {
+      settlements.send(); // what was closed before is known before it is asked for
       if (ended) { // looked at after the put: the event thread fails what is there when it ends
         throw Failures.disconnected();
       }
@@ -434,12 +443,21 @@ public final class Connection {
   private void pull() {
     BackupException reason = Failures.disconnected();
     try {
+      int patience = FOREVER;
       while (true) {
-        byte[] batch = client.use(Bridge::awaitEvents);
+        byte[] batch = await(patience);
         if (batch == null) {
           break;
         }
         List<Event> events = EventReader.read(batch, Connection::closeQuietly);
+        if (events.isEmpty()) {
+          patience = FOREVER;
+          settlements.leave();
+        } else if (events.stream().anyMatch(Event.FileReady.class::isInstance)) {
+          patience = Settlements.PATIENCE;
+          settlements.watch();
+        }
+        settlements.look();
         events.forEach(this::dispatch);
       }
     } catch (BackupException e) {
@@ -447,6 +465,10 @@ public final class Connection {
     } finally {
       end(reason);
     }
+  }
+
+  private byte @Nullable [] await(int patience) throws BackupException {
+    return client.use(address -> Bridge.awaitEvents(address, patience));
   }
 
   private void dispatch(Event event) {

@@ -2,6 +2,7 @@ package org.backupkit;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
@@ -27,7 +28,7 @@ public final class Extensions {
     long pid = service.servicePid();
     String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
     for (String child : children.strip().split(" ")) {
-      if (hasOpen(child, sandbox)) {
+      if (hasOpen(Long.parseLong(child), sandbox)) {
         return ProcessHandle.of(Long.parseLong(child)).orElseThrow();
       }
     }
@@ -50,14 +51,23 @@ public final class Extensions {
     Tool.succeed("prlimit", "--pid=" + pid, "--nofile=" + limit + ":");
   }
 
-  private static boolean hasOpen(String pid, Path file) throws IOException {
-    try (var descriptors = Files.list(Path.of("/proc", pid, "fd"))) {
+  /** Tells whether a process has a file open. */
+  public static boolean hasOpen(long pid, Path file) throws IOException {
+    try (var descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
       for (Path descriptor : descriptors.toList()) {
-        if (Files.exists(descriptor) && Files.isSameFile(descriptor, file)) {
+        if (isSame(descriptor, file)) {
           return true;
         }
       }
     }
     return false;
+  }
+
+  private static boolean isSame(Path descriptor, Path file) throws IOException {
+    try {
+      return Files.exists(descriptor) && Files.isSameFile(descriptor, file);
+    } catch (NoSuchFileException e) {
+      return false; // closed since
+    }
   }
 }

@@ -3,7 +3,10 @@ package org.backupkit.conformance;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.backupkit.BackupService;
 import org.backupkit.Device;
 import org.backupkit.Extensions;
@@ -124,6 +127,37 @@ class DescriptorsTest extends OnDevice {
   }
 
   @Test
+  void aFileThatWasClosed_isLetGoByTheService_thoughTheNextOneTakesLong() throws Exception {
+    device.configure("{\"packingLimit\": 0}");
+    Path[] data = {sandbox.resolve("a"), sandbox.resolve("b"), sandbox.resolve("c")};
+    for (Path file : data) {
+      Files.writeString(file, file.toString());
+    }
+    try (BackupService service = embedded()) {
+      AtomicInteger files = new AtomicInteger();
+      Events events =
+          new Events()
+              .atBegin(
+                  bundle -> {
+                    await(() -> Extensions.hasOpen(service.servicePid(), data[2]));
+                    service.getBackupVersion(); // all three are here before its answer
+                  })
+              .receive(
+                  file -> {
+                    file.close();
+                    if (files.incrementAndGet() == 3) {
+                      await(() -> !Extensions.hasOpen(service.servicePid(), data[0]));
+                      await(() -> !Extensions.hasOpen(service.servicePid(), data[1]));
+                    }
+                  });
+      try (SessionBackup session = new SessionBackup(service, events)) {
+        session.appendBundles(List.of(HIWORLD)).get();
+        assertEquals(0, events.await(Kind.END, HIWORLD).code());
+      }
+    }
+  }
+
+  @Test
   void onBundleEnd_ofAnExtensionThatCannotOpenAFile() throws Exception {
     device.configure("{\"packingLimit\": 0}");
     for (int i = 0; i < 200; ++i) {
@@ -165,5 +199,12 @@ class DescriptorsTest extends OnDevice {
     BackupService service = embedded();
     Extensions.leaveFree(service.servicePid(), 0);
     return service;
+  }
+
+  /** Waits until something holds; how long is limited by the test's own time. */
+  private static void await(Callable<Boolean> condition) throws Exception {
+    while (!condition.call()) {
+      Thread.onSpinWait();
+    }
   }
 }

@@ -49,7 +49,7 @@ public class EventBench {
   @Benchmark
   @OperationsPerInvocation(FILES)
   public int file() throws IOException {
-    byte[] batch = client.use(Bridge::awaitEvents);
+    byte[] batch = client.use(address -> Bridge.awaitEvents(address, -1));
     int files = 0;
     for (Event event : EventReader.read(batch, Connection::closeQuietly)) {
       Fd.adopt(event.fds()[0]).close();
