@@ -27,6 +27,7 @@ if(BACKUPKIT_FUZZ)
   target_compile_options(backupkit_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(BACKUPKIT_SANITIZE)
+  target_compile_definitions(backupkit_options INTERFACE BACKUPKIT_SANITIZED)
   target_compile_options(backupkit_options INTERFACE -fsanitize=${BACKUPKIT_SANITIZE}
                                                      -fno-sanitize-recover=all)
   target_link_options(backupkit_options INTERFACE -fsanitize=${BACKUPKIT_SANITIZE})

@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <string>
 #include <vector>
 
+#include "native/base/sanitized.h"
 #include "native/base/syscall.h"
 
 namespace backupkit {
@@ -23,18 +25,21 @@ constexpr auto kPidfdId = static_cast<idtype_t>(3);  // P_PIDFD, which not every
 // What posix_spawn(3) does in the child. ok() is 0 or the first error.
 class FileActions {
  public:
-  FileActions(BorrowedFd channel, BorrowedFd directory)
+  FileActions(BorrowedFd channel, const SpawnOptions& options)
       : error_(posix_spawn_file_actions_init(&actions_)) {
     if (error_ != 0) return;
     usable_ = true;
     // Before anything is moved: the directory may be 3.
-    if (directory.is_open()) {
-      keep(posix_spawn_file_actions_addfchdir_np(&actions_, directory.get()));
+    if (options.directory.is_open()) {
+      keep(posix_spawn_file_actions_addfchdir_np(&actions_, options.directory.get()));
     }
     // Before 0 is opened, for the channel may be 0. Onto itself it clears close-on-exec
     // (glibc 2.29).
     keep(posix_spawn_file_actions_adddup2(&actions_, channel.get(), kChannelFd));
     keep(posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0));
+    if (options.is_bare) {
+      keep(posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0));
+    }
     // What other libraries in this process opened may not be close-on-exec.
     keep(posix_spawn_file_actions_addclosefrom_np(&actions_, kChannelFd + 1));
   }
@@ -91,6 +96,11 @@ class SpawnAttributes {
   bool usable_ = false;
 };
 
+char** environment_for(const SpawnOptions& options) {
+  static std::array<char*, 1> none{nullptr};
+  return options.is_bare && !kSanitized ? none.data() : environ;
+}
+
 // posix_spawn(3) asks for non-const strings and does not change them.
 std::vector<char*> argument_vector(std::string& executable, std::vector<std::string>& arguments) {
   std::vector<char*> vector{executable.data()};
@@ -103,7 +113,7 @@ std::vector<char*> argument_vector(std::string& executable, std::vector<std::str
 
 Result<Child> spawn(const std::string& executable, const std::vector<std::string>& arguments,
                     BorrowedFd channel, const SpawnOptions& options) {
-  const FileActions actions(channel, options.directory);
+  const FileActions actions(channel, options);
   const SpawnAttributes attributes;
   int error = actions.error() != 0 ? actions.error() : attributes.error();
   std::string name = executable;
@@ -112,7 +122,7 @@ Result<Child> spawn(const std::string& executable, const std::vector<std::string
   Child child;
   if (error == 0) {
     error = posix_spawn(&child.pid, name.c_str(), actions.get(), attributes.get(), vector.data(),
-                        environ);
+                        environment_for(options));
   }
   if (error != 0) return failure(Error::from_errno(error, executable));
   child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));

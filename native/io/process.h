@@ -19,7 +19,8 @@ struct Child {
 
 // How a process is started beyond its arguments.
 struct SpawnOptions {
-  BorrowedFd directory;  // it works in this one; none: in ours
+  BorrowedFd directory = {};  // it works in this one; none: in ours
+  bool is_bare = false;       // it gets no environment, and its stdout is /dev/null
 };
 
 // Starts `executable` (a path; PATH is not searched) with `arguments` after argv[0]. In the child

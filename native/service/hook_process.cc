@@ -111,8 +111,8 @@ Result<std::unique_ptr<HookProcess>> HookProcess::start(Loop& loop, const HookPl
       *program};
   arguments.insert(arguments.end(), plan.command.begin() + 1, plan.command.end());
   std::unique_ptr<HookProcess> hook(new HookProcess(loop, std::move(exit)));
-  auto child =
-      spawn("/proc/self/exe", arguments, pair->second.borrow(), {.directory = plan.sandbox});
+  auto child = spawn("/proc/self/exe", arguments, pair->second.borrow(),
+                     {.directory = plan.sandbox, .is_bare = true});
   if (!child) return failure(child.error());
   hook->child_ = std::move(*child);
   hook->channel_ = std::move(pair->first);

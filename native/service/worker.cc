@@ -31,7 +31,7 @@ Result<std::unique_ptr<Worker>> Worker::start(Loop& loop, const std::vector<std:
   auto peer = Peer::make(loop, std::move(pair->first), std::move(heard));
   if (!peer) return failure(peer.error());
   worker->peer_ = std::move(*peer);
-  auto child = spawn("/proc/self/exe", arguments, pair->second.borrow());
+  auto child = spawn("/proc/self/exe", arguments, pair->second.borrow(), {.is_bare = true});
   if (!child) return failure(child.error());
   worker->child_ = std::move(*child);
   auto watched =

@@ -9,18 +9,9 @@
 #include <random>
 #include <vector>
 
-namespace backupkit {
+#include "native/base/sanitized.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BACKUPKIT_SANITIZED
-#endif
-#endif
-#if defined(BACKUPKIT_SANITIZED) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
+namespace backupkit {
 
 inline bool visits_all() { return std::getenv("BACKUPKIT_FAULTS") != nullptr; }
 

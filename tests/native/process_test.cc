@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "native/base/sanitized.h"
 #include "native/io/unix_socket.h"
 #include "tests/native/census.h"
 
@@ -15,9 +16,9 @@ namespace {
 using Process = Census;
 
 // What a shell script on the other side of the channel, its descriptor 3, says until it ends.
-std::string said_by(const std::string& script) {
+std::string said_by(const std::string& script, const SpawnOptions& options = {}) {
   auto ends = seqpacket_pair().value();
-  auto child = spawn("/bin/sh", {"-c", script}, ends.second.borrow()).value();
+  auto child = spawn("/bin/sh", {"-c", script}, ends.second.borrow(), options).value();
   ends.second.reset();
   std::string said;
   Incoming incoming;
@@ -72,6 +73,14 @@ TEST_F(Process, nothing_else_is_open_also_what_is_not_close_on_exec) {
   // The last one is the directory that ls itself reads.
   EXPECT_EQ(said_by("exec ls /proc/self/fd >&3"), "0\n1\n2\n3\n4\n");
   EXPECT_EQ(said_by("exec readlink /proc/self/fd/0 >&3"), "/dev/null\n");
+}
+
+TEST_F(Process, bare_child_has_no_environment_and_prints_nowhere) {
+  const SpawnOptions bare{.is_bare = true};
+  EXPECT_EQ(said_by("place=$(readlink /proc/$$/fd/1); echo $place >&3", bare), "/dev/null\n");
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's options are in the environment";
+  EXPECT_NE(said_by("cat /proc/$$/environ >&3"), "");
+  EXPECT_EQ(said_by("cat /proc/$$/environ >&3", bare), "");
 }
 
 TEST_F(Process, signal_mask_is_empty_and_actions_are_default) {
