@@ -1,9 +1,7 @@
 #include "native/extension/main.h"
 
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <csignal>
@@ -19,11 +17,11 @@
 #include "native/base/log.h"
 #include "native/extension/backup.h"
 #include "native/extension/backup_directory.h"
+#include "native/extension/confinement.h"
 #include "native/extension/hook.h"
 #include "native/extension/report.h"
 #include "native/extension/restore.h"
 #include "native/extension/transaction.h"
-#include "native/io/process.h"
 
 namespace backupkit {
 namespace {
@@ -39,15 +37,15 @@ Result<uint32_t> number_of(std::string_view text) {
   return value;
 }
 
-Result<void> drop_to(std::string_view uid_text, std::string_view gid_text) {
+Result<User> user_of(std::string_view uid_text, std::string_view gid_text) {
   auto uid = number_of(uid_text);
   if (!uid) return failure(uid.error());
   auto gid = number_of(gid_text);
   if (!gid) return failure(gid.error());
-  return become(*uid, *gid);
+  return User{*uid, *gid};
 }
 
-Result<void> confine(int argc, char** argv) {
+Result<void> prepare(int argc, char** argv) {
   // A lease that somebody breaks sends SIGIO, whose default action kills.
   (void)std::signal(SIGIO, SIG_IGN);
   (void)std::signal(SIGPIPE, SIG_IGN);
@@ -57,11 +55,10 @@ Result<void> confine(int argc, char** argv) {
     files.rlim_cur = files.rlim_max;
     (void)::setrlimit(RLIMIT_NOFILE, &files);  // the walk manages with what it has
   }
-  if (argc == 4) {
-    if (auto dropped = drop_to(argv[2], argv[3]); !dropped) return dropped;
-  }
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno_failure("no new privileges");
-  return {};
+  if (argc != 4) return drop_privileges(std::nullopt);
+  auto user = user_of(argv[2], argv[3]);
+  if (!user) return failure(user.error());
+  return drop_privileges(*user);
 }
 
 // What a Start brings.
@@ -86,6 +83,11 @@ Result<Job> read_start(Frame start, Link& link) {
     return failure(Code::kIpc, "the first frame is not a start");
   }
   job.sandbox = std::move(start.fds[0]);
+  // Before anything is read that was not the service's own.
+  const bool restores = job.kind == SessionKind::kRestore;
+  if (auto confined = confine_to(job.sandbox.borrow(), restores); !confined) {
+    return failure(confined.error());
+  }
   auto settings = Settings::read(start.fds[1].borrow());
   if (!settings) return failure(settings.error());
   job.settings = std::move(*settings);
@@ -174,8 +176,8 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
 }  // namespace
 
 int extension_main(int argc, char** argv, LinkTime time) {
-  if (auto confined = confine(argc, argv); !confined) {
-    log_line("extension: " + confined.error().message());
+  if (auto prepared = prepare(argc, argv); !prepared) {
+    log_line("extension: " + prepared.error().message());
     return 1;
   }
   Link link(UniqueFd(kChannelFd), std::move(time));

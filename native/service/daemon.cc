@@ -21,7 +21,9 @@
 
 #include "native/base/log.h"
 #include "native/base/syscall.h"
+#include "native/io/landlock.h"
 #include "native/io/path.h"
+#include "native/io/seccomp.h"
 #include "native/service/freezer.h"
 #include "native/service/ground.h"
 #include "native/service/notes.h"
@@ -184,6 +186,20 @@ Result<std::unique_ptr<RecoveryRun>> start_recovery(Loop& loop, BorrowedFd root)
   return run;
 }
 
+// What this kernel does not keep extensions and hooks from; said once, for all of them.
+void log_missing_confinement() {
+  const auto landlock = landlock_version();
+  if (!landlock || *landlock == 0) {
+    log_line(
+        "this kernel has no Landlock of Linux 5.19 or later: only their user's rights keep "
+        "extensions and hooks from other files");
+  }
+  const auto filters = has_call_filters();
+  if (!filters || !*filters) {
+    log_line("this kernel does not filter system calls: extensions and hooks may make them all");
+  }
+}
+
 // Serves until somebody says stop, or nobody is left. `loop` and `signals` are its own.
 Result<void> serve(Ground& ground, const Options& options, Loop& loop, BorrowedFd signals) {
   const bool supervised = !options.embedded && is_socket_passed();
@@ -241,6 +257,7 @@ int daemon_main(int argc, char** argv) {
     }
     return 1;
   }
+  log_missing_confinement();
   auto served = serve(*ground, *options);
   if (served) return 0;
   log_line(served.error().message());

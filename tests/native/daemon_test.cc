@@ -1,17 +1,21 @@
 #include <backupkit/client.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "native/io/process.h"
 #include "native/io/unix_socket.h"
 #include "tests/native/census.h"
+#include "tests/native/in_child.h"
 
 namespace backupkit {
 namespace {
@@ -115,6 +119,31 @@ TEST_F(Daemon, refuses_an_idle_time_that_is_no_number) {
     auto ends = seqpacket_pair().value();
     auto child = spawn(BACKUPKIT_BACKUPD, {"--idle", wrong}, ends.second.borrow()).value();
     EXPECT_EQ(reap(child).value(), 2) << wrong;
+  }
+}
+
+TEST_F(Daemon, says_what_this_kernel_lacks_to_confine_others) {
+  const ScratchDirectory scratch;
+  const auto log = scratch / "log";
+  for (const auto& [call, lacking] :
+       {std::pair<long, std::string>(SYS_landlock_create_ruleset, "Landlock"),
+        std::pair<long, std::string>(SYS_seccomp, "system calls")}) {
+    auto ends = seqpacket_pair().value();
+    ends.first.reset();  // its owner has gone before it begins
+    const int code = code_of([&] {
+      const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+      if (::dup2(file, STDERR_FILENO) < 0 || ::dup2(ends.second.get(), 3) < 0) return 2;
+      if (!take_away({call}, ENOSYS)) return 3;
+      ::execl(BACKUPKIT_BACKUPD, "backupd", "--embedded", "--root", scratch.path().c_str(),
+              nullptr);
+      return 4;
+    });
+    EXPECT_EQ(code, 0);
+    std::ifstream said(log);
+    std::string line;
+    std::getline(said, line);
+    EXPECT_TRUE(line.contains("this kernel") && line.contains(lacking)) << line;
+    EXPECT_FALSE(std::getline(said, line)) << line;
   }
 }
 

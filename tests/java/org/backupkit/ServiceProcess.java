@@ -13,6 +13,8 @@ import org.backupkit.internal.NativeLibrary;
 
 /** A service of its own on a socket. Closing it ends it as an administrator would. */
 public final class ServiceProcess implements AutoCloseable {
+  private static final String LACKS = "backupd: this kernel ";
+
   private final Process process;
   private final Path socket;
 
@@ -72,9 +74,22 @@ public final class ServiceProcess implements AutoCloseable {
     Tool.succeed("sh", "-c", "kill -" + name + " " + process.pid());
   }
 
-  /** What it logs, line by line as it comes. */
-  BufferedReader log() {
-    return process.errorReader();
+  /** The next line that it logs, as it comes, but for what it says of the kernel at its start. */
+  String nextLine() throws IOException {
+    String line = process.errorReader().readLine();
+    return line != null && line.startsWith(LACKS) ? nextLine() : line;
+  }
+
+  /** Whether the kernel has all that confines others; it would have said so at its start. */
+  boolean confines() throws IOException {
+    BufferedReader log = process.errorReader();
+    if (!log.ready()) {
+      return true;
+    }
+    log.mark(8192);
+    String line = log.readLine();
+    log.reset();
+    return !line.startsWith(LACKS);
   }
 
   @Override

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,16 +71,15 @@ class ServiceSettingsTest {
     device.configure("{\"callers\": [{\"uid\": %s, \"backup\": true}]}".formatted(uid));
     try (ServiceProcess process = ServiceProcess.start(device.root(), socket);
         BackupService service = process.connect()) {
-      BufferedReader log = process.log();
       device.configure("{\n\"callers\": [],\n\"maxExtensions\": 0}");
       process.signal("HUP");
-      String line = log.readLine();
+      String line = process.nextLine();
       assertTrue(line.contains("service.json"), line);
       assertTrue(line.contains("line 3: maxExtensions"), line);
       assertEquals(ErrorCode.NOT_SYSTEM_APP.code(), codeOf(service));
       device.configure("{\n\"callers\": [}");
       process.signal("HUP");
-      line = log.readLine();
+      line = process.nextLine();
       assertTrue(line.contains("service.json") && line.contains("line 2"), line);
       assertEquals(ErrorCode.NOT_SYSTEM_APP.code(), codeOf(service));
       device.configure("{}");

@@ -247,8 +247,7 @@ class WholeRestoreTest {
 
   private void endByTheNextService() throws Exception {
     try (ServiceProcess next = ServiceProcess.start(device.root(), socket())) {
-      assertEquals(
-          "backupd: '" + APP + "': an interrupted restore was completed", next.log().readLine());
+      assertEquals("backupd: '" + APP + "': an interrupted restore was completed", next.nextLine());
     }
   }
 
