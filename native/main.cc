@@ -8,7 +8,7 @@
 #include "native/service/daemon.h"
 #include "native/service/explain.h"
 #include "native/service/freezer.h"
-#include "native/service/hook_process.h"
+#include "native/service/hook_program.h"
 #include "native/service/recovery.h"
 #include "native/service/survey.h"
 

@@ -138,6 +138,8 @@ std::string read_parts(const json& object, Bundle& bundle) {
   if (!extension.is_object()) return "extension is not an object";
   Fields program(extension);
   program.texts("command", bundle.hook);
+  program.texts("reads", bundle.hook_reads);
+  program.texts("writes", bundle.hook_writes);
   return backup.wrong().empty() ? program.wrong() : backup.wrong();
 }
 

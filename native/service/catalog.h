@@ -21,10 +21,11 @@ namespace backupkit {
 //                 text, "requireCompatibility": bool, "supportScene": text, "extraInfo": object,
 //                 "optionDir": [ *{ "sceneId": text, "includes": [ *text ],
 //                                   "excludes": [ *text ] } ] },
-//     "extension": { "command": [ program, *argument ] }, "freeze": path, "freezeLimit": n }
+//     "extension": { "command": [ program, *argument ], "reads": [ *path ], "writes": [ *path ] },
+//     "freeze": path, "freezeLimit": n }
 // Needed are the name, which is the file's, and the sandbox. `sandbox` is the directory that the
-// app sees as `/`: below the device root when it is relative. So is `freeze`, the app's cgroup
-// (v2); freezeLimit is in milliseconds.
+// app sees as `/`: below the device root when it is relative. So are the program, `reads` and
+// `writes`, and `freeze`, the app's cgroup (v2); freezeLimit is in milliseconds.
 struct Bundle {
   // What a caller who names the scene has beside the includes and excludes.
   struct Scene {
@@ -48,7 +49,9 @@ struct Bundle {
   std::string labels = "keep";
   std::string freeze;  // empty: its app is not frozen
   std::chrono::milliseconds freeze_limit{10'000};
-  std::vector<std::string> hook;  // the app's hook program and its arguments; empty: none
+  std::vector<std::string> hook;         // the app's hook program and its arguments; empty: none
+  std::vector<std::string> hook_reads;   // what it may look at beside the system
+  std::vector<std::string> hook_writes;  // what it may change beside the sandbox
   bool full_backup_only = false;
   std::vector<std::string> restore_deps;  // bundles that a restore of it waits for
   // Handed through to the capability file as they are: fullBackupOnly, restoreDeps,

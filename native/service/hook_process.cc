@@ -2,27 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <climits>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,10 +22,7 @@
 namespace backupkit {
 namespace {
 
-constexpr int kChannelFd = 3;
 constexpr auto kPatience = std::chrono::seconds(5);
-constexpr int kFirstArgument = 6;
-constexpr int kCannotExecute = 127;  // as a shell says it
 
 Result<std::string> path_of(BorrowedFd directory) {
   std::array<char, PATH_MAX> path{};
@@ -52,66 +40,40 @@ Result<std::pair<UniqueFd, UniqueFd>> stream_pair() {
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
-Result<std::string> program_of(const HookPlan& plan) {
-  std::string program = plan.command.front();
-  if (!program.starts_with('/')) {
-    auto root = path_of(plan.root);
-    if (!root) return failure(root.error());
-    program = *root + "/" + program;
-  }
-  if (::access(program.c_str(), X_OK) == 0) return program;
-  Error error = Error::from_errno(errno, "hook program '" + program + "' of '" + plan.bundle + "'");
-  error.code = Code::kExtensionStartFailed;
-  return failure(std::move(error));
-}
-
-bool move_fd(int from, int to) {
-  return retry([&] { return ::dup2(from, to); }) == to;
-}
-
-// Its channel is stdin and stdout, and nothing else is open.
-bool arrange_descriptors() {
-  const int null = retry([] { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); });
-  return null >= 0 && move_fd(kChannelFd, STDIN_FILENO) && move_fd(kChannelFd, STDOUT_FILENO) &&
-         move_fd(null, STDERR_FILENO) && ::close(kChannelFd) == 0;
-}
-
-// Neither the service's own limit, which a program that uses select(2) does not bear, nor the umask
-// of whoever started it.
-void take_usual_limits() {
-  (void)::umask(077);
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  files.rlim_cur = std::min<rlim_t>(files.rlim_cur, FD_SETSIZE);
-  (void)::setrlimit(RLIMIT_NOFILE, &files);  // lower is always allowed
-}
-
-bool become_texts(std::string_view uid_text, std::string_view gid_text) {
-  uid_t uid = 0;
-  gid_t gid = 0;
-  const auto parse = [](std::string_view text, auto& value) {
-    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc{};
+// Makes the paths in it absolute, which are below the device root where they are relative.
+Result<void> resolve(HookProgram& program, BorrowedFd root) {
+  auto top = path_of(root);
+  if (!top) return failure(top.error());
+  const auto complete = [&](std::string& path, int needed) -> Result<void> {
+    if (!path.starts_with('/')) path = *top + "/" + path;
+    if (::access(path.c_str(), needed) == 0) return {};
+    Error error =
+        Error::from_errno(errno, "'" + path + "' of the hook of '" + program.bundle + "'");
+    error.code = Code::kExtensionStartFailed;
+    return failure(std::move(error));
   };
-  if (!parse(uid_text, uid) || !parse(gid_text, gid)) return false;
-  return ::geteuid() != 0 || become(uid, gid).has_value();
+  if (auto done = complete(program.command.front(), X_OK); !done) return done;
+  for (auto* paths : {&program.reads, &program.writes}) {
+    for (auto& path : *paths) {
+      if (auto done = complete(path, F_OK); !done) return done;
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<HookProcess>> HookProcess::start(Loop& loop, const HookPlan& plan,
                                                         std::function<void()> exit) {
-  auto program = program_of(plan);
-  if (!program) return failure(program.error());
+  HookProgram program = plan.program;
+  if (auto resolved = resolve(program, plan.root); !resolved) return failure(resolved.error());
   auto sandbox = path_of(plan.sandbox);
   if (!sandbox) return failure(sandbox.error());
+  program.sandbox = std::move(*sandbox);
   auto pair = stream_pair();
   if (!pair) return failure(pair.error());
-  std::vector<std::string> arguments = {
-      "--hook", plan.bundle, *sandbox, std::to_string(plan.uid), std::to_string(plan.gid),
-      *program};
-  arguments.insert(arguments.end(), plan.command.begin() + 1, plan.command.end());
   std::unique_ptr<HookProcess> hook(new HookProcess(loop, std::move(exit)));
-  auto child = spawn("/proc/self/exe", arguments, pair->second.borrow(),
+  auto child = spawn("/proc/self/exe", arguments_of(program), pair->second.borrow(),
                      {.directory = plan.sandbox, .is_bare = true});
   if (!child) return failure(child.error());
   hook->child_ = std::move(*child);
@@ -152,31 +114,6 @@ void HookProcess::finish(const std::string& last_request) {
   (void)::shutdown(channel_.get(), last_request.empty() ? SHUT_RDWR : SHUT_WR);
   loop_.cancel(patience_);
   patience_ = loop_.call_at(Loop::Clock::now() + kPatience, [this] { kill(); });
-}
-
-int hook_main(int argc, char** argv) {
-  if (argc <= kFirstArgument || !arrange_descriptors()) return kCannotExecute;
-  take_usual_limits();
-  const std::string sandbox = argv[3];
-  if (!become_texts(argv[4], argv[5])) return kCannotExecute;
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return kCannotExecute;
-  // The service has one thread and outlives a hook only by being killed. Cleared by a change of
-  // user, so it comes after that; the parent may have died just before.
-  const pid_t parent = ::getppid();
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) return kCannotExecute;
-  (void)std::signal(SIGPIPE, SIG_DFL);
-  std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
-                                          "LANG=C.UTF-8",
-                                          "HOME=" + sandbox,
-                                          "BACKUPKIT_BUNDLE=" + std::string(argv[2]),
-                                          "BACKUPKIT_SANDBOX=" + sandbox,
-                                          "BACKUPKIT_BACKUP_DIR=" + sandbox + "/.backup"};
-  std::vector<char*> texts;
-  texts.reserve(environment.size() + 1);
-  for (auto& text : environment) texts.push_back(text.data());
-  texts.push_back(nullptr);
-  ::execve(argv[kFirstArgument], argv + kFirstArgument, texts.data());
-  return kCannotExecute;
 }
 
 }  // namespace backupkit

@@ -5,28 +5,26 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "native/io/loop.h"
 #include "native/io/process.h"
+#include "native/service/hook_program.h"
 
 namespace backupkit {
 
-// What a hook program is started with.
+// What a hook program is started with. In `program` paths may be relative to the device root, and
+// the sandbox's is not said.
 struct HookPlan {
-  std::string bundle;
-  std::vector<std::string> command;  // a relative program is below the device root
+  HookProgram program;
   BorrowedFd root;
   BorrowedFd sandbox;
-  uid_t uid = 0;
-  gid_t gid = 0;
 };
 
 // A running hook program. Killed and reaped by the destructor if it still runs.
 class HookProcess {
  public:
   // `exit` is called when it has ended; it may destroy this. Error kExtensionStartFailed: there is
-  // no such program.
+  // no such program, or nothing under one of the paths.
   [[nodiscard]] static Result<std::unique_ptr<HookProcess>> start(Loop& loop, const HookPlan& plan,
                                                                   std::function<void()> exit);
   ~HookProcess();
@@ -51,9 +49,5 @@ class HookProcess {
   Child child_;
   Loop::TimerId patience_ = 0;
 };
-
-// The main of `backupd --hook BUNDLE SANDBOX UID GID PROGRAM [ARGUMENT...]`, in the sandbox and
-// with the channel as descriptor 3: becomes that user, and then the program.
-int hook_main(int argc, char** argv);
 
 }  // namespace backupkit

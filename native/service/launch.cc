@@ -48,12 +48,14 @@ Result<std::unique_ptr<HookProcess>> start_hook(Loop& loop, const LaunchPlan& pl
                                                 std::function<void()> exit) {
   if (plan.bundle.hook.empty()) return std::unique_ptr<HookProcess>();
   HookPlan hook;
-  hook.bundle = plan.bundle.name;
-  hook.command = plan.bundle.hook;
+  hook.program.bundle = plan.bundle.name;
+  hook.program.uid = owner.uid;
+  hook.program.gid = owner.gid;
+  hook.program.reads = plan.bundle.hook_reads;
+  hook.program.writes = plan.bundle.hook_writes;
+  hook.program.command = plan.bundle.hook;
   hook.root = plan.root;
   hook.sandbox = sandbox;
-  hook.uid = owner.uid;
-  hook.gid = owner.gid;
   return HookProcess::start(loop, hook, std::move(exit));
 }
 

@@ -11,7 +11,7 @@
 #include "native/base/syscall.h"
 #include "native/extension/main.h"
 #include "native/service/daemon.h"
-#include "native/service/hook_process.h"
+#include "native/service/hook_program.h"
 #include "native/service/survey.h"
 
 namespace backupkit {

@@ -88,6 +88,7 @@ class AppHookTest {
     Files.setPosixFilePermissions(pid, PosixFilePermissions.fromString("rw-rw-rw-"));
     ShellHook.add(
         device, APP, Map.of("getBackupInfo", "sleep 600 & echo $$ $! >'" + pid + "'; wait"));
+    device.letHook(APP, "writes", pid);
     try (BackupService service = BackupService.embedded(device.root())) {
       BackupException late = assertThrows(BackupException.class, () -> service.getBackupInfo(APP));
       assertSame(ErrorCode.TIMED_OUT, late.error());
@@ -102,6 +103,7 @@ class AppHookTest {
     Path fifo = directory.resolve("fifo");
     Tool.succeed("mkfifo", fifo.toString());
     ShellHook.add(device, APP, Map.of("getBackupInfo", "echo $$ >'" + fifo + "'; sleep 600"));
+    device.letHook(APP, "writes", fifo);
     try (ServiceProcess process =
         ServiceProcess.start(device.root(), directory.resolve("service.sock"))) {
       BackupService service = process.connect();
@@ -147,14 +149,14 @@ class AppHookTest {
 
   @Test
   void cleaningUpDoesNotStartTheProgram() throws Exception {
-    ShellHook hook = ShellHook.add(device, APP, ": >'" + directory + "/started'", Map.of());
+    ShellHook hook = ShellHook.add(device, APP, ": >started", Map.of());
     Files.createDirectories(sandbox.resolve(".backup/torso"));
     try (BackupService service = BackupService.embedded(device.root());
         SessionBackup session = new SessionBackup(service, new Journal())) {
       assertTrue(session.cleanBundleTempDir(APP).get());
     }
     assertFalse(Files.exists(sandbox.resolve(".backup/torso")));
-    assertFalse(Files.exists(directory.resolve("started")));
+    assertFalse(Files.exists(sandbox.resolve("started")));
     assertEquals(List.of(), hook.requests());
   }
 

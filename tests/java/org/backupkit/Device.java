@@ -62,6 +62,14 @@ public final class Device {
     JSON.writeValue(file.toFile(), bundle);
   }
 
+  /** Lets the hook program of a bundle come to {@code path} too: {@code "reads", "writes"}. */
+  public void letHook(String name, String how, Path path) throws IOException {
+    Path file = bundleFile(name);
+    ObjectNode bundle = (ObjectNode) JSON.readTree(file.toFile());
+    ((ObjectNode) bundle.get("extension")).withArray(how).add(path.toString());
+    JSON.writeValue(file.toFile(), bundle);
+  }
+
   /** Sets a member of the rules of a bundle that was added. */
   public void setRule(String name, String key, Object value) throws IOException {
     Path file = bundleFile(name);

@@ -80,6 +80,11 @@ class ExampleAppsTest {
             "-cp",
             classes + ":" + System.getProperty("java.class.path"),
             "ExportHook"));
+    device.letHook(APP, "reads", Path.of(System.getProperty("java.home")));
+    device.letHook(APP, "reads", classes);
+    for (String entry : System.getProperty("java.class.path").split(":")) {
+      device.letHook(APP, "reads", Path.of(entry));
+    }
     Path vault = Files.createDirectory(sandbox.resolve("vault"));
     Files.writeString(
         vault.resolve("a"), "\u00b7\u009a\u0093\u0093\u0090", StandardCharsets.ISO_8859_1);
@@ -103,6 +108,7 @@ class ExampleAppsTest {
     sql("PRAGMA user_version = 2");
     device.setHook(
         APP, List.of("/usr/bin/env", "python3", APPS.resolve("ledger/hook.py").toString()));
+    device.letHook(APP, "reads", APPS.resolve("ledger"));
   }
 
   private BundleResult backUp() throws IOException {

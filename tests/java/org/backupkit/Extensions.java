@@ -1,10 +1,12 @@
 package org.backupkit;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -25,14 +27,21 @@ public final class Extensions {
 
   /** The one child of the service that has a bundle's sandbox open. */
   public static ProcessHandle of(BackupService service, Path sandbox) throws IOException {
+    return find(service, sandbox)
+        .orElseThrow(() -> new AssertionError("no child has " + sandbox + " open"));
+  }
+
+  /** The same, if it is there. */
+  public static Optional<ProcessHandle> find(BackupService service, Path sandbox)
+      throws IOException {
     long pid = service.servicePid();
     String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
     for (String child : children.strip().split(" ")) {
       if (hasOpen(Long.parseLong(child), sandbox)) {
-        return ProcessHandle.of(Long.parseLong(child)).orElseThrow();
+        return ProcessHandle.of(Long.parseLong(child));
       }
     }
-    throw new AssertionError("none of \"" + children + "\" has " + sandbox + " open");
+    return Optional.empty();
   }
 
   /** Limits a process to so many more descriptors than it has. */
@@ -52,13 +61,15 @@ public final class Extensions {
   }
 
   /** Tells whether a process has a file open. */
-  public static boolean hasOpen(long pid, Path file) throws IOException {
+  public static boolean hasOpen(long pid, Path file) {
     try (var descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
       for (Path descriptor : descriptors.toList()) {
         if (isSame(descriptor, file)) {
           return true;
         }
       }
+    } catch (IOException | UncheckedIOException e) {
+      return false; // it has ended meanwhile
     }
     return false;
   }

@@ -53,6 +53,7 @@ class FreezeTest {
   void itIsFrozenFromTheFirstLookToTheLastFile_butNotInOnBackup() throws Exception {
     String answer = "answer \"\\\"result\\\":\\\"$(cat '" + cgroup + "/cgroup.freeze')\\\"\"";
     ShellHook.add(device, APP, Map.of("onBackup", answer));
+    device.letHook(APP, "reads", cgroup);
     Watching watching = new Watching(cgroup);
     assertEquals(0, backUp(watching).code());
     assertEquals("0", watching.of(Kind.REPORT, APP).get(0).text());

@@ -103,7 +103,7 @@ class HookFailuresTest {
   @MethodSource("deeds")
   void onProcessInABackup(String what, String deed, int code) throws Exception {
     add("working", Map.of("onBackup", ":", "onProcess", deed));
-    hook("beside", Map.of("onBackup", untilTheOtherHasEnded()));
+    holdBeside("onBackup");
     List<String> bundles = List.of(WORKING, BESIDE);
     SnapshotStore store = store();
     assertEquals(
@@ -121,7 +121,7 @@ class HookFailuresTest {
       Files.writeString(note(bundle), "today's");
     }
     hook("working", Map.of("onRestore", ":", "onProcess", deed));
-    hook("beside", Map.of("onRestore", untilTheOtherHasEnded()));
+    holdBeside("onRestore");
     SnapshotStore store = store();
     assertEquals(
         Map.of(WORKING, code, BESIDE, 0),
@@ -191,10 +191,11 @@ class HookFailuresTest {
     List<BundleResult> of(BackupService service, Progress progress) throws IOException;
   }
 
-  /** Works until it is told in the gate that it may end. */
-  private String untilTheOtherHasEnded() throws Exception {
+  /** Has the bundle beside work at a call until it is told in the gate that it may end. */
+  private void holdBeside(String call) throws Exception {
     Tool.succeed("mkfifo", gate().toString());
-    return "read -r go <'" + gate() + "'; " + result("");
+    hook("beside", Map.of(call, "read -r go <'" + gate() + "'; " + result("")));
+    device.letHook(BESIDE, "reads", gate());
   }
 
   /** What becomes of bundles of which one waits until the one that is at work has ended. */

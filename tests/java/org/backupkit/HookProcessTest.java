@@ -96,6 +96,8 @@ class HookProcessTest {
             real + "/.backup",
             "HOME",
             real,
+            "TMPDIR",
+            real,
             "LANG",
             "C.UTF-8",
             "PATH",
@@ -162,6 +164,7 @@ class HookProcessTest {
         """
             .formatted(found);
     device.setHook(APP, List.of("/bin/sh", "-c", program, "an argument"));
+    device.letHook(APP, "writes", found);
     Journal journal = new Journal();
     Path socket = directory.resolve("service.sock");
     String start = SERVICE.formatted(found);

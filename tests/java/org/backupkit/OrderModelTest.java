@@ -1,8 +1,12 @@
 package org.backupkit;
 
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -35,7 +39,7 @@ class OrderModelTest {
   private static final List<String> GOOD =
       IntStream.range(0, 8).mapToObj(i -> "com.example.good" + i).toList();
   private static final String THROWING = "com.example.throwing";
-  private static final String DYING = "com.example.dying"; // its hook kills the extension
+  private static final String DYING = "com.example.dying"; // its hook has the extension killed
   private static final String REPORTING = "com.example.reporting";
   private static final String UNKNOWN = "com.example.unknown";
   private static final String FORBIDDEN = "com.example.forbidden";
@@ -46,9 +50,10 @@ class OrderModelTest {
 
   @TempDir Path directory;
   private Device device;
+  private Path asked;
 
   @BeforeEach
-  void makeADevice() throws IOException {
+  void makeADevice() throws Exception {
     System.out.println("OrderModelTest: -Dbackupkit.seed=" + seed);
     device = new Device(directory.resolve("device"));
     device.configure("{\"packingLimit\": 100, \"maxSendRate\": 0}");
@@ -59,19 +64,10 @@ class OrderModelTest {
       fill(device.addBundle(bundle), 5);
     }
     ShellHook.add(device, THROWING, Map.of("onBackup", "answer '\"error\":\"no\"'"));
-    // Of the service's children the hook finds the extension as the one that has its sandbox open.
-    ShellHook.add(
-        device,
-        DYING,
-        Map.of(
-            "onBackup",
-            """
-            for process in $(cat /proc/$PPID/task/$PPID/children); do
-              for file in /proc/$process/fd/*; do
-                if [ "$(readlink "$file")" = "$BACKUPKIT_SANDBOX" ]; then kill -KILL $process; fi
-              done
-            done
-            """));
+    asked = directory.resolve("asked");
+    Tool.succeed("mkfifo", asked.toString());
+    ShellHook.add(device, DYING, Map.of("onBackup", "printf x >'" + asked + "'"));
+    device.letHook(DYING, "writes", asked);
     ShellHook.add(device, REPORTING, Map.of("onBackup", ShellHook.result("mine"), "onRelease", ""));
     Path file = device.root().resolve("etc/backupkit/bundles").resolve(FORBIDDEN + ".json");
     Files.writeString(file, Files.readString(file).replace("true", "false"));
@@ -85,18 +81,27 @@ class OrderModelTest {
 
   @Test
   void fullBackupsFollowTheModel() throws Exception {
-    try (BackupService service = BackupService.embedded(device.root())) {
-      for (int i = 0; i < SCHEDULES; i++) {
-        runFull(service);
-      }
-    }
+    repeat(this::runFull);
   }
 
   @Test
   void incrementalBackupsFollowTheModel() throws Exception {
+    repeat(this::runIncremental);
+  }
+
+  private interface Schedule {
+    void run(BackupService service) throws Exception;
+  }
+
+  private void repeat(Schedule schedule) throws Exception {
     try (BackupService service = BackupService.embedded(device.root())) {
-      for (int i = 0; i < SCHEDULES; i++) {
-        runIncremental(service);
+      Killer killer = new Killer(service);
+      try {
+        for (int i = 0; i < SCHEDULES; i++) {
+          schedule.run(service);
+        }
+      } finally {
+        killer.stop();
       }
     }
   }
@@ -209,6 +214,33 @@ class OrderModelTest {
   private static void fill(Path sandbox, int files) throws IOException {
     for (int i = 0; i < files; i++) {
       Files.write(sandbox.resolve(i + ".bin"), Device.bytes(i % 2 == 0 ? 50 : 300));
+    }
+  }
+
+  /** Kills the extension of the bundle that is to die, when its hook asks for it. */
+  private final class Killer {
+    private final FileChannel requests;
+    private final Thread thread;
+
+    Killer(BackupService service) throws IOException {
+      requests = FileChannel.open(asked, READ, WRITE); // it has a writer, and so no end
+      thread = new Thread(() -> kill(service));
+      thread.start();
+    }
+
+    private void kill(BackupService service) {
+      try {
+        while (requests.read(ByteBuffer.allocate(1)) == 1) {
+          Extensions.find(service, device.sandbox(DYING)).ifPresent(ProcessHandle::destroyForcibly);
+        }
+      } catch (IOException e) {
+        // It is closed.
+      }
+    }
+
+    void stop() throws IOException, InterruptedException {
+      requests.close();
+      thread.join();
     }
   }
 

@@ -35,6 +35,7 @@ public final class ShellHook {
     allowAll(folder.resolve(bundle), "rwxr-xr-x");
     allowAll(hook.log, "rw-rw-rw-");
     device.setHook(bundle, List.of("hooks/" + bundle));
+    device.letHook(bundle, "writes", Path.of("hooks", bundle + ".log"));
     return hook;
   }
 

@@ -230,6 +230,7 @@ class TimeLimitTest {
             result(""),
             "onRelease",
             "echo >'" + fifo + "'; read -r x <'" + fifo + "'"));
+    device.letHook(APP, "writes", fifo);
     Journal journal = new Journal();
     try (BackupService service = BackupService.embedded(device.root());
         SessionBackup session = new SessionBackup(service, journal)) {
@@ -246,11 +247,12 @@ class TimeLimitTest {
 
   @Test
   void anOnReleaseThatDoesNotEndIsKilledAfterFiveSeconds() throws Exception {
-    Path pid = directory.resolve("pid");
+    Path pid = Files.createFile(directory.resolve("pid"));
     ShellHook.add(
         device,
         APP,
         Map.of("onBackup", "echo $$ >'" + pid + "'; " + result(""), "onRelease", "sleep 600"));
+    device.letHook(APP, "writes", pid);
     Journal journal = new Journal();
     try (BackupService service = BackupService.embedded(device.root());
         SessionBackup session = new SessionBackup(service, journal)) {

@@ -219,8 +219,9 @@ class WholeRestoreTest {
 
   /** With the new data in place, and an app that accepts them when it is asked again. */
   private void killDuringOnRestore(String infos) throws Exception {
-    Path fifo = directory.resolve("fifo");
-    Path asked = directory.resolve("asked");
+    Path signs = Files.createDirectory(directory.resolve("signs"));
+    Path fifo = signs.resolve("fifo");
+    Path asked = signs.resolve("asked");
     Tool.succeed("mkfifo", fifo.toString());
     ShellHook.add(
         device,
@@ -229,6 +230,7 @@ class WholeRestoreTest {
             "onRestore",
             "if [ -e '%s' ]; then %s; else touch '%s'; echo $$ >'%s'; while read -r m; do :; done; fi"
                 .formatted(asked, ShellHook.result(""), asked, fifo)));
+    device.letHook(APP, "writes", signs);
     Restoring restoring = new Restoring(store.resolve(APP), APP);
     try (ServiceProcess process = ServiceProcess.start(device.root(), socket());
         BackupService service = process.connect();
