@@ -69,6 +69,7 @@ class Planner {
   Result<std::set<std::string>> wholly_in(const std::vector<std::string>& paths);
   Result<void> drop(const std::string& path, bool if_file);
   [[nodiscard]] bool is_below_step(const std::string& path) const;
+  [[nodiscard]] bool is_above_step(const std::string& path) const;
 
   BorrowedFd sandbox_;
   BorrowedFd stage_;
@@ -196,7 +197,8 @@ Result<void> Planner::drop_sidecars() {
 Result<void> Planner::drop_unlisted(const Rules& rules) {
   std::vector<std::string> unlisted;  // a directory before what is in it
   const auto visit = [&](const ScanEntry& found) -> Result<void> {
-    const bool stays = found.path == "." || staged_.paths().contains(found.path);
+    const bool stays =
+        found.path == "." || staged_.paths().contains(found.path) || is_above_step(found.path);
     if (!stays && !is_below_step(found.path)) unlisted.push_back(found.path);
     return {};
   };
@@ -238,6 +240,12 @@ bool Planner::is_below_step(const std::string& path) const {
     if (steps_.contains(above)) return true;
   }
   return false;
+}
+
+bool Planner::is_above_step(const std::string& path) const {
+  const auto below = path + "/";
+  const auto first = steps_.lower_bound(below);
+  return first != steps_.end() && first->first.starts_with(below);
 }
 
 }  // namespace

@@ -108,6 +108,34 @@ TEST_F(TransactionTest, of_entries_with_one_path_the_last_one_counts) {
   expect_same(made, tree_of(right));
 }
 
+// A backup may have no entry of the directory, as where it stored another one in it.
+TEST_F(TransactionTest, a_directory_in_which_something_comes_stays_in_a_mirror) {
+  make_file(sandbox() / "above/old", "old");
+  const auto before = tree_of(sandbox());
+  const auto sandbox_fd = root();
+  TarWriter writer(unnamed_file(sandbox_fd).value());
+  Entry entry;
+  entry.path = "above/new";
+  entry.type = EntryType::kFifo;
+  entry.uid = ::geteuid();
+  entry.gid = ::getegid();
+  ASSERT_TRUE(writer.add(entry) && writer.finish());
+  const auto size = writer.size();
+  const auto archive = writer.release();
+  auto transaction = Transaction::begin(sandbox_fd).value();
+  Stage stage(sandbox_fd, transaction.stage(), {.prefix = "", .keeps_paths = true});
+  TarReader reader(archive.borrow(), size);
+  ASSERT_TRUE(stage.put(reader.next().value().value(), reader, archive.borrow()));
+  ASSERT_TRUE(stage.finish());
+  const auto journal = plan(sandbox_fd, transaction.stage(), stage, &kEverything).value();
+  for (const auto& step : journal.steps) EXPECT_NE(step.path, "above");
+  ASSERT_TRUE(transaction.commit(journal));
+  EXPECT_TRUE(fs::is_fifo(sandbox() / "above/new"));
+  EXPECT_FALSE(fs::exists(sandbox() / "above/old"));
+  ASSERT_TRUE(transaction.undo());
+  expect_same(tree_of(sandbox()), before);
+}
+
 TEST_F(TransactionTest, undone_before_and_after_the_commit_nothing_has_changed) {
   for (const bool commits : {false, true}) {
     auto prepared = prepare(true);
