@@ -94,14 +94,4 @@ Result<Identity> identity_of(BorrowedFd parent, const std::string& name) {
   return errno_failure("look at it");
 }
 
-std::string base_name(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-std::string parent_name(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash);
-}
-
 }  // namespace backupkit

@@ -46,8 +46,4 @@ struct Identity {
 };
 [[nodiscard]] Result<Identity> identity_of(BorrowedFd parent, const std::string& name);
 
-// The last component of a path, and what is before it; "" for the top.
-[[nodiscard]] std::string base_name(const std::string& path);
-[[nodiscard]] std::string parent_name(const std::string& path);
-
 }  // namespace backupkit

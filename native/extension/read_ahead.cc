@@ -19,7 +19,7 @@
 #include <variant>
 #include <vector>
 
-#include "native/extension/metadata.h"
+#include "native/io/path.h"
 #include "native/manifest/change.h"
 
 namespace backupkit {

@@ -23,6 +23,7 @@
 #include "native/io/path.h"
 #include "native/io/read.h"
 #include "native/manifest/index.h"
+#include "native/manifest/rules.h"
 
 namespace backupkit {
 namespace {
@@ -31,10 +32,7 @@ constexpr mode_t kPrivate = 0700;
 constexpr size_t kMostNames = 10'000;
 
 // Whether the entries of a sandbox may have such a path.
-bool is_ours(const std::string& path) {
-  return is_inner_path(path) && path != kBackupDirectory &&
-         !path.starts_with(std::string(kBackupDirectory) + "/");
-}
+bool is_ours(const std::string& path) { return is_inner_path(path) && !is_backup_dir(path); }
 
 std::string self_name(BorrowedFd file) { return "/proc/self/fd/" + std::to_string(file.get()); }
 

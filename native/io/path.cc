@@ -329,6 +329,16 @@ Result<void> remove_tree(BorrowedFd parent, const std::string& name) {
   return Removal(parent).remove(name);
 }
 
+std::string base_name(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+std::string parent_name(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
 void force_component_walk(bool force) { walk_forced = force; }
 
 }  // namespace backupkit

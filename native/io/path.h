@@ -15,6 +15,10 @@ namespace backupkit {
 // Error kInvalidArgument: `path` is empty, begins with '/', holds a NUL, or has a component "..".
 [[nodiscard]] Result<void> check_relative(std::string_view path);
 
+// The last component of a path, and what is before it; "" for the top.
+[[nodiscard]] std::string base_name(const std::string& path);
+[[nodiscard]] std::string parent_name(const std::string& path);
+
 // Opens `path` below `root`; no component of it may be a symbolic link (ELOOP or ENOTDIR), and the
 // last one only with O_PATH|O_NOFOLLOW. "." is the root itself. Paths of any length. `flags` are
 // those of open(2), O_CLOEXEC is added. Errors as check_relative(), or with the errno of

@@ -13,11 +13,6 @@
 namespace backupkit {
 namespace {
 
-bool is_backup_dir(std::string_view path) {
-  constexpr std::string_view kName = ".backup";
-  return path.starts_with(kName) && (path.size() == kName.size() || path[kName.size()] == '/');
-}
-
 bool part_matches(const std::string& pattern, std::string_view part) {
   if (pattern.find_first_of("*?[\\") == std::string::npos) return pattern == part;
   return ::fnmatch(pattern.c_str(), std::string(part).c_str(), 0) == 0;
@@ -44,6 +39,11 @@ size_t matching_parts(const std::vector<std::string>& pattern, std::string_view 
 }
 
 }  // namespace
+
+bool is_backup_dir(std::string_view path) {
+  constexpr std::string_view kName = ".backup";
+  return path.starts_with(kName) && (path.size() == kName.size() || path[kName.size()] == '/');
+}
 
 Rules Rules::make(const std::vector<std::string>& includes,
                   const std::vector<std::string>& excludes) {

@@ -14,6 +14,9 @@
 
 namespace backupkit {
 
+// Whether the path is the program's own directory in a sandbox, or in that.
+[[nodiscard]] bool is_backup_dir(std::string_view path);
+
 class Rules {
  public:
   enum class Verdict {
