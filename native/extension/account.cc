@@ -36,7 +36,7 @@ void Account::miss(const Missed& missed) {
   ++at(missed.fate);
   if (missed.fate == Fate::kExcluded) ++excluded_[{missed.rule.verdict, missed.rule.rule}];
   if (is_loss(missed.fate) && details_.size() < kMostDetails) {
-    details_.push_back(missed.path + ": " + reason_of(missed));
+    details_.push_back(moves_.source_of(missed.path) + ": " + reason_of(missed));
   }
 }
 

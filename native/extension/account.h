@@ -11,6 +11,7 @@
 
 #include "backupkit/error.h"
 #include "native/extension/report.h"
+#include "native/manifest/moves.h"
 #include "native/manifest/rules.h"
 #include "native/manifest/scan.h"
 
@@ -19,8 +20,8 @@ namespace backupkit {
 // Each entry that the walk spoke of is counted once, so the sums are all there is.
 class Account {
  public:
-  // `rules` outlives this.
-  explicit Account(const Rules& rules) : rules_(rules) {}
+  // What is lost is named by the path that it has. `rules` and `moves` outlive this.
+  Account(const Rules& rules, const Moves& moves) : rules_(rules), moves_(moves) {}
 
   void store() { ++at(Fate::kStored); }
   void miss(const Missed& missed);
@@ -42,6 +43,7 @@ class Account {
   uint64_t& at(Fate fate) { return counts_[static_cast<size_t>(fate)]; }
 
   const Rules& rules_;
+  const Moves& moves_;
   std::array<uint64_t, static_cast<size_t>(Fate::kUnstable) + 1> counts_{};
   std::map<std::pair<Rules::Verdict, size_t>, uint64_t> excluded_;  // by rule
   std::vector<std::string> details_;                                // of the first that are lost

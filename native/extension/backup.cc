@@ -26,6 +26,7 @@
 #include "native/extension/file_hasher.h"
 #include "native/extension/first_names.h"
 #include "native/extension/history.h"
+#include "native/extension/mapping.h"
 #include "native/extension/parts.h"
 #include "native/extension/read_ahead.h"
 #include "native/extension/report.h"
@@ -34,6 +35,7 @@
 #include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
 #include "native/manifest/manifest.h"
+#include "native/manifest/moved_scan.h"
 #include "native/manifest/scan.h"
 
 namespace backupkit {
@@ -69,6 +71,7 @@ class Backup {
 
  private:
   Result<void> prepare(UniqueFd old_manifest);
+  Result<void> choose_moves();
   Result<void> let_rest();
   Result<void> walk();
   Result<void> visit(const ScanEntry& found, ReadFile* read);
@@ -94,6 +97,9 @@ class Backup {
   Result<void> miss(const Missed& missed);
   Result<void> lose(const ScanEntry& found, const std::optional<ManifestRow>& old,
                     const Handling& handling);
+  [[nodiscard]] Rules::Verdict verdict_on(const std::string& path, bool is_directory) const {
+    return settings_.rules.explain(moves_.source_of(path), is_directory).judgement.verdict;
+  }
   [[nodiscard]] bool may_keep(const ManifestRow& row, const Missed& missed) const;
   [[nodiscard]] std::string milliseconds_text() const { return std::to_string(seed_ / 1'000'000); }
   [[nodiscard]] ManifestRow row(const ScanEntry& found, const std::string& in) const;
@@ -111,7 +117,8 @@ class Backup {
   Work work_;
   FileHasher hasher_{link_, work_};
   std::vector<IndexItem> index_;
-  Account account_{settings_.rules};
+  Moves moves_;
+  Account account_{settings_.rules, moves_};
   Parts parts_;
   SmallFiles small_files_;
   BigFiles big_files_;
@@ -128,6 +135,7 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
   auto prepared = hook_.on_backup(settings_);
   if (!prepared) return failure(prepared.error());
   app_report_ = std::move(*prepared);
+  if (auto chosen = choose_moves(); !chosen) return chosen;
   if (auto rested = let_rest(); !rested) return rested;
   if (settings_.freezes) {
     if (auto frozen = link_.freeze(); !frozen) return frozen;
@@ -140,6 +148,16 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
     if (!history) return failure(history.error());
     history_ = std::move(*history);
   }
+  return {};
+}
+
+// What the app wants to be stored under another path.
+Result<void> Backup::choose_moves() {
+  auto chosen = chosen_moves(app_report_, settings_.mapping);
+  if (!chosen) return failure(chosen.error());
+  auto moves = effective_moves(sandbox_, settings_.rules, std::move(*chosen));
+  if (!moves) return failure(moves.error());
+  moves_ = std::move(*moves);
   return {};
 }
 
@@ -187,7 +205,8 @@ Result<void> Backup::walk() {
       .miss = [&](const Missed& missed) { return ahead.miss(missed); },
   };
   const size_t helpers = reads_all ? 0 : threads;
-  if (auto walked = scan(sandbox_, settings_.rules, handlers, helpers); !walked) return walked;
+  auto walked = scan_moved(sandbox_, settings_.rules, moves_, handlers, helpers);
+  if (!walked) return walked;
   return ahead.finish();
 }
 
@@ -267,7 +286,9 @@ Result<void> Backup::take_unit(SqliteUnit unit, const std::optional<ManifestRow>
                                const std::optional<ManifestRow>& by) {
   const Handling handling{.fate = unit.fate, .sys_errno = unit.sys_errno};
   const bool is_lost = unit.fate != Fate::kStored;
-  beside_.add(unit, is_lost ? std::optional(handling) : std::nullopt, settings_.rules);
+  beside_.add(
+      unit, is_lost ? std::optional(handling) : std::nullopt,
+      [this](const std::string& path) { return verdict_on(path, false) == Rules::Verdict::kTake; });
   const auto& [found, copy] = unit.database;
   if (is_lost) return lose(found, old, handling);
   return by ? keep_last(found, *by) : add_file(found, old, copy.borrow());
@@ -382,7 +403,7 @@ Result<void> Backup::lose(const ScanEntry& found, const std::optional<ManifestRo
 
 // Whether the row still says what would be restored by it.
 bool Backup::may_keep(const ManifestRow& row, const Missed& missed) const {
-  const auto verdict = settings_.rules.explain(row.path, S_ISDIR(row.mode)).judgement.verdict;
+  const auto verdict = verdict_on(row.path, S_ISDIR(row.mode));
   if (verdict != Rules::Verdict::kTake && verdict != Rules::Verdict::kDescend) return false;
   if (row.type != EntryType::kHardLink || is_below(row.target, missed.path)) return true;
   const FirstName* first = first_names_.find(missed.device, row.inode);

@@ -1,15 +1,16 @@
 #include "native/extension/beside.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 
 namespace backupkit {
 
-void Beside::add(SqliteUnit& unit, const std::optional<Handling>& lost, const Rules& rules) {
+void Beside::add(SqliteUnit& unit, const std::optional<Handling>& lost,
+                 const std::function<bool(const std::string& path)>& belongs) {
   for (auto& [path, member] : unit.beside) {
-    if (rules.explain(path, false).judgement.verdict != Rules::Verdict::kTake) continue;
-    files_[path] = {std::move(member), lost};
+    if (belongs(path)) files_[path] = {std::move(member), lost};
   }
 }
 

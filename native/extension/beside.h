@@ -1,13 +1,13 @@
 // What lies beside a database: it is taken with that, and waits until the walk comes by.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "native/extension/small_files.h"
 #include "native/extension/sqlite_unit.h"
-#include "native/manifest/rules.h"
 #include "native/manifest/walk_order.h"
 
 namespace backupkit {
@@ -22,8 +22,9 @@ class Beside {
     [[nodiscard]] bool is_kept() const { return member.copy.is_open() && !lost; }
   };
 
-  // Has what is beside the unit's database, and belongs to the backup, wait; lost where that is.
-  void add(SqliteUnit& unit, const std::optional<Handling>& lost, const Rules& rules);
+  // Has what is beside the unit's database wait, if it `belongs` to the backup; lost where that is.
+  void add(SqliteUnit& unit, const std::optional<Handling>& lost,
+           const std::function<bool(const std::string& path)>& belongs);
 
   // Whether there is a copy of it that will be taken.
   [[nodiscard]] bool keeps(const std::string& path) const;

@@ -82,9 +82,9 @@ size_t ReadAhead::usual_threads() {
 
 Result<void> ReadAhead::visit(const ScanEntry& found) {
   if (options_.threads == 0) return handlers_.visit(found, nullptr);
-  auto is_held = hold_directory(found);
+  auto is_held = found.is_moved ? Result<bool>(false) : hold_directory(found);
   if (!is_held) return failure(is_held.error());
-  if (!*is_held) {  // there is no descriptor left: it goes on as without us
+  if (!*is_held) {  // it goes on as without us
     if (auto done = await_empty(); !done) return done;
     return handlers_.visit(found, nullptr);
   }
@@ -112,7 +112,7 @@ Result<void> ReadAhead::await_empty() {
   return error_ ? failure(*error_) : Result<void>{};
 }
 
-// Makes the entry's directory the current one. False: it cannot be held open.
+// Makes the entry's directory the current one. False: there is no descriptor left for it.
 Result<bool> ReadAhead::hold_directory(const ScanEntry& found) {
   auto path = found.path == "." ? ".." : parent_name(found.path);
   if (directory_ && directory_->path == path) return true;

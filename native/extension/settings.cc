@@ -65,6 +65,10 @@ Result<Settings> Settings::parse(std::string text) {
   settings.keeps_directory =
       options.contains("clearBackupData") && options["clearBackupData"] == false;
   settings.freezes = json.value("freezes", false);
+  const auto mapping = json.value("compatibleDirMapping", nlohmann::json::array());
+  for (const auto& move : mapping) {
+    settings.mapping.push_back({move.value("backupDir", ""), move.value("restoreDir", "")});
+  }
   settings.delay = delay_in(options);
   settings.space_needed = json.value("spaceNeeded", uint64_t{0});
   settings.text = std::move(text);

@@ -2,7 +2,7 @@
 //   { "name": text, "includes"?: [ *text ], "excludes": [ *text ], "packingLimit": n,
 //     "appInfo": text, "appCall"?: n, "labels": "keep" | "derive" | "none",
 //     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
-//     "freezes": bool,
+//     "freezes": bool, "compatibleDirMapping"?: [ *{ "backupDir": path, "restoreDir": path } ],
 //     "options": { "integrity"?: "none", "restoreMode"?: "mirror",
 //                  "resume"?: true, "delayTime"?: seconds, "clearBackupData"?: false, ... } }
 #pragma once
@@ -10,9 +10,11 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/manifest/moves.h"
 #include "native/manifest/rules.h"
 
 namespace backupkit {
@@ -42,6 +44,7 @@ struct Settings {
   bool is_resumable = false;      // what is received outlasts an interrupted restore
   bool keeps_directory = false;   // what is in `.backup` for the app outlasts the session
   bool freezes = false;           // the app stands still while a backup looks at its data
+  std::vector<Move> mapping;      // what a backup stores under another path, if the app says so
   std::chrono::seconds delay{};   // before a backup reads, for the app to come to rest
   uint64_t space_needed = 0;      // bytes of the backup that is restored
   std::string text;               // all of it, as it came

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "native/base/syscall.h"
+#include "native/io/path.h"
 #include "native/manifest/directory_names.h"
 #include "native/manifest/look_ahead.h"
 #include "native/manifest/sorted_names.h"
@@ -86,15 +87,19 @@ Look look_now(const ScanEntry& entry) {
 
 class Walk {
  public:
-  Walk(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers, size_t helpers)
+  // `move` may be null.
+  Walk(BorrowedFd root, const Rules& rules, const Moves& moves, const Move* move,
+       const ScanHandlers& handlers, size_t helpers)
       : root_(root),
         rules_(rules),
+        moves_(moves),
+        move_(move),
         handlers_(handlers),
         buffer_(size_t{64} << 10U),
         look_ahead_(helpers) {}
 
   Result<void> run() {
-    auto walked = begin();
+    auto walked = move_ == nullptr ? begin() : begin_moved();
     while (walked && !levels_.empty()) {
       if (++steps_ > kFewSteps && look_ahead_.has_room()) offer();
       const auto next = levels_.back().names.next();
@@ -108,6 +113,7 @@ class Walk {
 
  private:
   Result<void> begin();
+  Result<void> begin_moved();
   Result<void> look_at(const DirectoryName& name);
   Result<void> look_at_known(ScanEntry entry, bool taken);
   Result<void> enter(ScanEntry entry, bool taken);
@@ -122,9 +128,16 @@ class Walk {
   Result<void> exclude(const Rules::Judgement& judgement, const std::string& path);
   Result<void> fail(int number, const std::string& path);
   [[nodiscard]] std::string below(const std::string& name) const;
+  [[nodiscard]] bool is_at_move() const { return move_ != nullptr && levels_.size() == 1; }
+  [[nodiscard]] std::string source_of(const std::string& path) const;
+  [[nodiscard]] Rules::Judgement judge(const std::string& path, bool is_directory,
+                                       bool parent_taken) const;
+  [[nodiscard]] bool is_taken_away(const std::string& path) const;
 
   BorrowedFd root_;
   const Rules& rules_;
+  const Moves& moves_;
+  const Move* move_;
   const ScanHandlers& handlers_;
   std::vector<char> buffer_;
   LookAhead look_ahead_;
@@ -151,8 +164,43 @@ Result<void> Walk::begin() {
   return levels_.back().taken ? emit_levels() : Result<void>();
 }
 
+// Begins in the directory that the moved one is in, as if it had no other name.
+Result<void> Walk::begin_moved() {
+  auto above = parent_name(move_->from);
+  if (above.empty()) above = ".";
+  Level level;
+  level.emitted = true;
+  level.taken = rules_.explain(above, true).judgement.verdict == Rules::Verdict::kTake;
+  auto directory = open_beneath(root_, above, O_PATH | O_DIRECTORY);
+  struct stat status{};
+  int problem = directory ? 0 : directory.error().sys_errno;
+  if (directory && ::fstat(directory->get(), &status) != 0) problem = errno;
+  if (problem == 0) {
+    fill(level.entry, status);
+    level.entry.name = above;
+    level.names = SortedNames::of({{base_name(move_->from), DT_DIR}});
+    level.directory = std::move(*directory);
+  }
+  levels_.push_back(std::move(level));
+  return problem == 0 ? Result<void>() : fail(problem, move_->to);
+}
+
 std::string Walk::below(const std::string& name) const {
+  if (is_at_move()) return move_->to;
   return levels_.size() == 1 ? name : levels_.back().entry.path + "/" + name;
+}
+
+std::string Walk::source_of(const std::string& path) const {
+  return move_ == nullptr ? path : move_->from + path.substr(move_->to.size());
+}
+
+Rules::Judgement Walk::judge(const std::string& path, bool is_directory, bool parent_taken) const {
+  if (move_ == nullptr) return rules_.judge(path, is_directory, parent_taken);
+  return rules_.judge(source_of(path), is_directory, parent_taken);
+}
+
+bool Walk::is_taken_away(const std::string& path) const {
+  return !moves_.all().empty() && !is_at_move() && moves_.takes_away(source_of(path));
 }
 
 Result<void> Walk::look_at(const DirectoryName& name) {
@@ -161,6 +209,7 @@ Result<void> Walk::look_at(const DirectoryName& name) {
   entry.path = below(name.text);
   entry.name = name.text;
   entry.parent = level.directory.borrow();
+  entry.is_moved = is_at_move();
   int problem = -1;  // the look's errno; -1: not looked yet
   const auto look = [&] {
     const Look now = level.looks.empty() ? look_now(entry) : level.looks[level.passed - 1];
@@ -171,14 +220,15 @@ Result<void> Walk::look_at(const DirectoryName& name) {
   // What stays unknown is judged as what reaches furthest.
   const bool directory =
       problem == 0 ? S_ISDIR(entry.mode) : name.kind == DT_DIR || name.kind == DT_UNKNOWN;
-  auto judgement = rules_.judge(entry.path, directory, level.taken);
+  auto judgement = judge(entry.path, directory, level.taken);
   if (is_left_out(judgement)) return exclude(judgement, entry.path);
   if (problem < 0) look();
   if (problem != 0) return fail(problem, entry.path);
   if (S_ISDIR(entry.mode) != directory) {  // replaced since its name was read
-    judgement = rules_.judge(entry.path, !directory, level.taken);
+    judgement = judge(entry.path, !directory, level.taken);
     if (is_left_out(judgement)) return exclude(judgement, entry.path);
   }
+  if (S_ISDIR(entry.mode) && is_taken_away(entry.path)) return {};
   return look_at_known(std::move(entry), judgement.verdict == Rules::Verdict::kTake);
 }
 
@@ -248,7 +298,8 @@ void Walk::offer() {
 bool Walk::offer(Level& level, const DirectoryName& name) {
   if (name.kind != DT_DIR) return true;
   if (level.ahead.size() == kMostAhead || !look_ahead_.has_room()) return false;
-  if (is_left_out(rules_.judge(below(name.text), true, level.taken))) return true;
+  const auto path = below(name.text);
+  if (is_taken_away(path) || is_left_out(judge(path, true, level.taken))) return true;
   UniqueFd directory(
       retry([&] { return ::openat(level.directory.get(), name.text.c_str(), kOpenDir); }));
   if (!directory.is_open()) return true;  // the walk will say why
@@ -362,7 +413,12 @@ void fill(ScanEntry& entry, const struct stat& status) {
 
 Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers,
                   size_t helpers) {
-  return Walk(root, rules, handlers, helpers).run();
+  return scan_apart(root, rules, Moves(), nullptr, handlers, helpers);
+}
+
+Result<void> scan_apart(BorrowedFd root, const Rules& rules, const Moves& moves, const Move* move,
+                        const ScanHandlers& handlers, size_t helpers) {
+  return Walk(root, rules, moves, move, handlers, helpers).run();
 }
 
 }  // namespace backupkit

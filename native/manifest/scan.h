@@ -13,6 +13,7 @@
 #include "native/base/timestamp.h"
 #include "native/io/holes.h"
 #include "native/io/xattr.h"
+#include "native/manifest/moves.h"
 #include "native/manifest/rules.h"
 
 namespace backupkit {
@@ -21,7 +22,7 @@ namespace backupkit {
 // valid during the visit only; `parent` is closed where the directory was moved away meanwhile.
 // The root itself has the path "." and the name ".".
 struct ScanEntry {
-  std::string path;   // relative to the root
+  std::string path;   // relative to the root; the one that it is stored under
   uint32_t mode = 0;  // with the file's type
   uint64_t uid = 0;
   uint64_t gid = 0;
@@ -38,6 +39,7 @@ struct ScanEntry {
   std::string link_target;  // of a symlink
   BorrowedFd parent;
   std::string name;
+  bool is_moved = false;  // its path is another one than it has, and not in its parent's
   // The walk leaves these to whoever stores the entry.
   Xattrs xattrs{};
   std::vector<Extent> holes{};  // of a file
@@ -86,5 +88,11 @@ struct ScanHandlers {
 // handler, an unreadable root, or of that file.
 [[nodiscard]] Result<void> scan(BorrowedFd root, const Rules& rules, const ScanHandlers& handlers,
                                 size_t helpers = 0);
+
+// The same without what `moves` takes away; or, with one of the moves, of that directory alone,
+// where it goes. It may have vanished.
+[[nodiscard]] Result<void> scan_apart(BorrowedFd root, const Rules& rules, const Moves& moves,
+                                      const Move* move, const ScanHandlers& handlers,
+                                      size_t helpers);
 
 }  // namespace backupkit

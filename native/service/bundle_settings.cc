@@ -17,6 +17,12 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
   list.insert(list.end(), more.begin(), more.end());
 }
 
+json json_of(const std::vector<Move>& mapping) {
+  json list = json::array();
+  for (const auto& [from, to] : mapping) list.push_back({{"backupDir", from}, {"restoreDir", to}});
+  return list;
+}
+
 // The includes and excludes of a bundle with those of a scene.
 json rules_of(const Bundle& bundle, const json& scene) {
   auto includes = bundle.includes;
@@ -50,6 +56,9 @@ std::string settings_of(SessionKind kind, const Bundle& bundle, const BundleRequ
                {"version", {{"code", told.version_code}, {"name", told.version_name}}},
                {"freezes", kind != SessionKind::kRestore && !bundle.freeze.empty()},
                {"options", options}});
+  if (kind != SessionKind::kRestore && !bundle.mapping.empty()) {
+    text["compatibleDirMapping"] = json_of(bundle.mapping);
+  }
   return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

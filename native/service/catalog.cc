@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "native/base/syscall.h"
@@ -112,6 +113,37 @@ std::string read_scenes(const json& rules, std::vector<Bundle::Scene>& scenes) {
   return "";
 }
 
+// A path of compatibleDirMapping; nothing where it is none. Upstream passes over one with a star.
+std::optional<std::string> path_in(const json& item, const char* key) {
+  const auto text = item.value(key, json());
+  if (!text.is_string()) return std::nullopt;
+  const auto& path = text.get_ref<const std::string&>();
+  return path.find('*') == std::string::npos ? move_path(path) : std::nullopt;
+}
+
+// What is wrong with compatibleDirMapping; "" when nothing is.
+std::string read_mapping(const json& rules, std::vector<Move>& mapping) {
+  const std::string name = "compatibleDirMapping";
+  const json list = rules.value(name, json::array());
+  if (!list.is_array()) return name + " is not a list";
+  if (list.size() > kMostMoves) {
+    return name + " has " + std::to_string(list.size()) + " entries; the limit is " +
+           std::to_string(kMostMoves);
+  }
+  for (const auto& item : list) {
+    if (!item.is_object()) return name + " has something that is not an object";
+    auto from = path_in(item, "backupDir");
+    auto to = path_in(item, "restoreDir");
+    if (!from) return name + ": backupDir is no path of a directory to back up";
+    if (!to) return name + ": restoreDir is no path of a directory to restore";
+    if (std::ranges::find(mapping, *to, &Move::to) != mapping.end()) {
+      return name + ": '" + *to + "' is the restoreDir of two entries";
+    }
+    mapping.push_back({std::move(*from), std::move(*to)});
+  }
+  return "";
+}
+
 Result<json> parse_object(const Bytes& bytes) {
   try {
     json object = json::parse(bytes.begin(), bytes.end(), nullptr, true, true);
@@ -133,6 +165,7 @@ std::string read_parts(const json& object, Bundle& bundle) {
   backup.one_of("labels", {"keep", "derive", "none"}, bundle.labels);
   bundle.published = published_of(rules, backup, bundle).dump();
   auto wrong = read_scenes(rules, bundle.scenes);
+  if (wrong.empty()) wrong = read_mapping(rules, bundle.mapping);
   if (!wrong.empty()) return wrong;
   const json extension = object.value("extension", json::object());
   if (!extension.is_object()) return "extension is not an object";

@@ -10,6 +10,7 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/manifest/moves.h"
 
 namespace backupkit {
 
@@ -20,7 +21,8 @@ namespace backupkit {
 //                 "labels": "keep" | "derive" | "none", "fullBackupOnly": bool, "restoreDeps":
 //                 text, "requireCompatibility": bool, "supportScene": text, "extraInfo": object,
 //                 "optionDir": [ *{ "sceneId": text, "includes": [ *text ],
-//                                   "excludes": [ *text ] } ] },
+//                                   "excludes": [ *text ] } ],
+//                 "compatibleDirMapping": [ *{ "backupDir": path, "restoreDir": path } ] },
 //     "extension": { "command": [ program, *argument ], "reads": [ *path ], "writes": [ *path ] },
 //     "freeze": path, "freezeLimit": n }
 // Needed are the name, which is the file's, and the sandbox. `sandbox` is the directory that the
@@ -46,6 +48,7 @@ struct Bundle {
   std::optional<std::vector<std::string>> includes;
   std::vector<std::string> excludes;
   std::vector<Scene> scenes;
+  std::vector<Move> mapping;  // from a backupDir to its restoreDir
   std::string labels = "keep";
   std::string freeze;  // empty: its app is not frozen
   std::chrono::milliseconds freeze_limit{10'000};

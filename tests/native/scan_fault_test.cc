@@ -6,8 +6,9 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <vector>
 
-#include "native/manifest/scan.h"
+#include "native/manifest/moved_scan.h"
 #include "tests/native/census.h"
 #include "tests/native/said.h"
 #include "tests/native/tracer.h"
@@ -30,8 +31,8 @@ class ScanFault : public Census {
     entries_ = tree_of(top_.path()).size();
   }
 
-  // Walks, and says whether it saw all.
-  [[nodiscard]] int walk() const {
+  // Walks with some directories moved, and says whether it saw all.
+  [[nodiscard]] int walk(const std::vector<Move>& moved) const {
     size_t visited = 0;
     bool said = false;
     const auto visit = [&](const ScanEntry&) -> Result<void> {
@@ -42,8 +43,9 @@ class ScanFault : public Census {
       said |= missed.fate == Fate::kUnreadable;
       return {};
     };
-    const auto done = scan(top_.fd(), Rules::make({"*"}, {}), {visit, miss});
-    if (!done || said) return kSaid;
+    const auto rules = Rules::make({"*"}, {});
+    const auto moves = effective_moves(top_.fd(), rules, moved);
+    if (!moves || !scan_moved(top_.fd(), rules, *moves, {visit, miss}) || said) return kSaid;
     return visited == entries_ ? kSeen : kSilent;
   }
 
@@ -53,7 +55,12 @@ class ScanFault : public Census {
 
 TEST_F(ScanFault, what_a_failed_call_hides_is_said) {
   if (!can_change_calls()) GTEST_SKIP() << "calls are changed on x86-64 only";
-  expect_said([this] { return walk(); }, 40);
+  expect_said([this] { return walk({}); }, 40);
+}
+
+TEST_F(ScanFault, nor_of_what_is_stored_under_another_path) {
+  if (!can_change_calls()) GTEST_SKIP() << "calls are changed on x86-64 only";
+  expect_said([this] { return walk({{"b/b", "b/a.moved"}, {"b/b/b/b", "b/a.moved/b/b"}}); }, 40);
 }
 
 }  // namespace

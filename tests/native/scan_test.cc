@@ -22,91 +22,12 @@
 #include <vector>
 
 #include "native/manifest/directory_names.h"
-#include "native/manifest/walk_order.h"
-#include "tests/native/census.h"
+#include "tests/native/scan_run.h"
 
 namespace backupkit {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Scan : public Census {
- protected:
-  void SetUp() override {
-    Census::SetUp();
-    std::string name = (fs::temp_directory_path() / "scan_test.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    dir_ = name;
-    root_.reset(::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  }
-  void TearDown() override {
-    root_.reset();
-    fs::remove_all(dir_);
-    Census::TearDown();
-  }
-
-  void make(const std::string& path, const std::string& content = "") const {
-    fs::create_directories((dir_ / path).parent_path());
-    std::ofstream(dir_ / path) << content;
-  }
-
-  // Handlers that note where each entry ends; `visit` is asked besides.
-  ScanHandlers note(std::function<Result<void>(const ScanEntry&)> visit) {
-    ends_.clear();
-    rules_hit_.clear();
-    problems_.clear();
-    return {.visit =
-                [this, visit](const ScanEntry& entry) {
-                  EXPECT_TRUE(ends_.emplace(entry.path, Fate::kStored).second) << entry.path;
-                  return visit(entry);
-                },
-            .miss = [this](const Missed& missed) -> Result<void> {
-              EXPECT_TRUE(ends_.emplace(missed.path, missed.fate).second) << missed.path;
-              if (missed.fate == Fate::kExcluded) rules_hit_[missed.path] = missed.rule;
-              if (missed.fate == Fate::kUnreadable) {
-                problems_.push_back({missed.path, missed.sys_errno});
-              }
-              return {};
-            }};
-  }
-
-  // The paths in the order of their visits; each entry is kept in entries_.
-  std::vector<std::string> walk(const Rules& rules) {
-    std::vector<std::string> paths;
-    const auto handlers = note([&](const ScanEntry& entry) -> Result<void> {
-      paths.push_back(entry.path);
-      entries_[entry.path] = entry;
-      struct stat status{};
-      EXPECT_EQ(::fstatat(entry.parent.get(), entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW), 0)
-          << entry.path;
-      EXPECT_EQ(status.st_ino, entry.inode) << entry.path;
-      return {};
-    });
-    const auto scanned = scan(root_.borrow(), rules, handlers);
-    EXPECT_TRUE(scanned) << scanned.error().message();
-    EXPECT_EQ(count(Fate::kStored), paths.size());
-    for (size_t i = 1; i < paths.size(); ++i) {
-      EXPECT_EQ(walk_order(paths[i - 1], paths[i]), std::strong_ordering::less) << paths[i];
-    }
-    return paths;
-  }
-
-  [[nodiscard]] size_t count(Fate fate) const {
-    return static_cast<size_t>(
-        std::ranges::count_if(ends_, [&](const auto& end) { return end.second == fate; }));
-  }
-
-  fs::path dir_;
-  UniqueFd root_;
-  std::map<std::string, Fate> ends_;
-  std::map<std::string, Rules::Judgement> rules_hit_;
-  std::vector<std::pair<std::string, int>> problems_;
-  std::map<std::string, ScanEntry> entries_;
-};
-
-using Paths = std::vector<std::string>;
-
-const Rules kEverything = Rules::make({"*"}, {});
 
 TEST_F(Scan, visits_in_byte_order_a_directory_before_its_content) {
   for (const std::string path : {"b/x", "b.c", "b!", "B", "\xFF", "a/z/1", "a/y", "\xC3\xA4"}) {

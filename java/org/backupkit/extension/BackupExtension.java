@@ -42,6 +42,9 @@ public abstract class BackupExtension {
    * Called before the app's data is read, instead of {@link #onBackup} if it gives a text. May
    * block within the bundle's time limit.
    *
+   * <p>A report {@code {"compatibleDirMapping": ["files/new"]}} has the directory stored as {@code
+   * files/new} whose {@code restoreDir} that is in the bundle's file.
+   *
    * @param backupInfo what the caller of the backup tells this app, JSON, or ""
    * @return the app's report to that caller; "" has {@link #onBackup} called as well
    * @throws Exception to end the backup of this app

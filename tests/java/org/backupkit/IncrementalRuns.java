@@ -46,7 +46,7 @@ final class IncrementalRuns {
   Run backUp(@Nullable Path lastManifest, long lastTime) throws Exception {
     Path folder = Files.createDirectories(store.resolve("run" + runs++));
     List<String> sent = new ArrayList<>();
-    List<JsonNode> reports = new ArrayList<>();
+    List<String> reports = new ArrayList<>();
     Recorder recorder =
         new Recorder() {
           @Override
@@ -66,11 +66,7 @@ final class IncrementalRuns {
 
           @Override
           public void onResultReport(String bundleName, String result) {
-            try {
-              reports.add(JSON.readTree(result));
-            } catch (IOException e) {
-              throw new IllegalStateException(e);
-            }
+            reports.add(result);
           }
         };
     IncrementalBackupData.Builder data =
@@ -87,7 +83,8 @@ final class IncrementalRuns {
       }
       recorder.awaitSuccess(bundle);
     }
-    return new Run(runs - 1, sent, reports.get(0).get("resultInfo").get(1));
+    JsonNode report = JSON.readTree(reports.get(reports.size() - 1)); // the app's own comes first
+    return new Run(runs - 1, sent, report.get("resultInfo").get(1));
   }
 
   /** What one run sent, and the totals of its report. */

@@ -31,6 +31,11 @@ final class AppChain implements AutoCloseable {
     otherService = BackupService.embedded(other.root());
   }
 
+  /** The device of the app. */
+  Device device() {
+    return device;
+  }
+
   /** Where the app's data are. */
   Path source() {
     return device.sandbox(BUNDLE);
