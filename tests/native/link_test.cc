@@ -164,7 +164,7 @@ TEST_F(LinkTest, refused_files_come_again_each_in_a_message_of_its_own) {
   Talk talk(9);
   talk.send(4);
   EXPECT_EQ(talk.received(), (Messages{{1, 2, 3}}));
-  for (const uint64_t sequence : {1, 2, 3}) talk.settle(sequence, Outcome::kRefused);
+  for (const uint64_t sequence : {1U, 2U, 3U}) talk.settle(sequence, Outcome::kRefused);
   ASSERT_TRUE(talk.link->hear());
   EXPECT_EQ(talk.received(), (Messages{{1}, {2}, {3}}));
   ASSERT_TRUE(talk.link->flush());
