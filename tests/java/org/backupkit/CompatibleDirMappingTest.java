@@ -73,6 +73,7 @@ class CompatibleDirMappingTest {
     choose();
     ShellHook.add(
         device, APP, Map.of("onBackup", "answer \"\\\"result\\\":$(cat '" + choice + "')\""));
+    device.letHook(APP, "reads", choice);
     service = BackupService.embedded(device.root());
     runs = new IncrementalRuns(service, APP, directory.resolve("store"));
   }

@@ -36,8 +36,8 @@ public final class Extensions {
       throws IOException {
     long pid = service.servicePid();
     String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
-    for (String child : children.strip().split(" ")) {
-      if (hasOpen(Long.parseLong(child), sandbox)) {
+    for (String child : children.split(" ")) { // each is followed by a space
+      if (!child.isBlank() && hasOpen(Long.parseLong(child), sandbox)) {
         return ProcessHandle.of(Long.parseLong(child));
       }
     }
