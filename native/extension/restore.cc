@@ -99,8 +99,9 @@ Result<void> Restore::run() {
 Result<void> Restore::prepare() {
   if (auto enough = check_space(); !enough) return enough;
   const auto unpack = [this](const IndexItem& part) {
-    auto begun = begin_stage();
-    return begun ? unpack_part(part, Hashing::kYes) : begun;
+    if (auto begun = begin_stage(); !begun) return begun;
+    if (auto unpacked = unpack_part(part, Hashing::kYes); !unpacked) return unpacked;
+    return end_part();  // it may be asked for again, and is another file then
   };
   if (auto received = intake_.receive(unpack); !received) return received;
   if (auto begun = begin_stage(); !begun) return begun;
