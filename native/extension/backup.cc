@@ -19,6 +19,7 @@
 
 #include "native/base/syscall.h"
 #include "native/extension/account.h"
+#include "native/extension/app_ready.h"
 #include "native/extension/attributes.h"
 #include "native/extension/beside.h"
 #include "native/extension/big_files.h"
@@ -26,7 +27,6 @@
 #include "native/extension/file_hasher.h"
 #include "native/extension/first_names.h"
 #include "native/extension/history.h"
-#include "native/extension/mapping.h"
 #include "native/extension/parts.h"
 #include "native/extension/read_ahead.h"
 #include "native/extension/report.h"
@@ -71,8 +71,6 @@ class Backup {
 
  private:
   Result<void> prepare(UniqueFd old_manifest);
-  Result<void> choose_moves();
-  Result<void> let_rest();
   Result<void> walk();
   Result<void> visit(const ScanEntry& found, ReadFile* read);
   Result<void> take(const ScanEntry& found, BorrowedFd copy, ReadFile* read = nullptr);
@@ -132,14 +130,10 @@ class Backup {
 
 // What comes before the first entry.
 Result<void> Backup::prepare(UniqueFd old_manifest) {
-  auto prepared = hook_.on_backup(settings_);
-  if (!prepared) return failure(prepared.error());
-  app_report_ = std::move(*prepared);
-  if (auto chosen = choose_moves(); !chosen) return chosen;
-  if (auto rested = let_rest(); !rested) return rested;
-  if (settings_.freezes) {
-    if (auto frozen = link_.freeze(); !frozen) return frozen;
-  }
+  auto ready = make_app_ready(sandbox_, settings_, hook_, link_);
+  if (!ready) return failure(ready.error());
+  app_report_ = std::move(ready->report);
+  moves_ = std::move(ready->moves);
   if (auto told = link_.progress("scan", "", 0, 0); !told) return told;
   if (settings_.is_incremental) {
     // Stores to mapped pages move a file's times at the latest when they are written back.
@@ -147,28 +141,6 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
     auto history = History::open(sandbox_, std::move(old_manifest));
     if (!history) return failure(history.error());
     history_ = std::move(*history);
-  }
-  return {};
-}
-
-// What the app wants to be stored under another path.
-Result<void> Backup::choose_moves() {
-  auto chosen = chosen_moves(app_report_, settings_.mapping);
-  if (!chosen) return failure(chosen.error());
-  auto moves = effective_moves(sandbox_, settings_.rules, std::move(*chosen));
-  if (!moves) return failure(moves.error());
-  moves_ = std::move(*moves);
-  return {};
-}
-
-// What the app has still under way comes to its end, as far as the client gives it time.
-Result<void> Backup::let_rest() {
-  constexpr auto kSign = std::chrono::seconds(1);  // of life
-  const auto end = link_.now() + settings_.delay;
-  for (auto now = link_.now(); now < end; now = link_.now()) {
-    if (auto told = link_.progress("delay", "", 0, 0); !told) return told;
-    auto heard = link_.await(BorrowedFd(), false, std::min(end, now + kSign));
-    if (!heard) return failure(heard.error());
   }
   return {};
 }
