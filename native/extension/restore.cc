@@ -55,7 +55,6 @@ class Restore {
   Result<void> unpack_part(const IndexItem& item, Hashing hashing);
   Result<uint64_t> put_entries(const IndexItem& item, TarReader& reader);
   static Result<void> check_end(const IndexItem& item, TarReader& reader, uint64_t entries);
-  Result<void> end_part();
   Result<void> spare_room(const IndexItem& part);
   Result<void> place_big(const IndexItem& item, const std::string& path);
   Result<void> settle_rows();
@@ -72,8 +71,7 @@ class Restore {
   Stage stage_;
   WriteOut write_out_{transaction_.stage()};
   bool is_begun_ = false;
-  const IndexItem* part_ = nullptr;  // whose files may still be in the making
-  uint64_t packed_ = 0;              // bytes of the parts that are not unpacked yet
+  uint64_t packed_ = 0;  // bytes of the parts that are not unpacked yet
   uint64_t bytes_linked_ = 0;
   std::string app_report_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -100,8 +98,7 @@ Result<void> Restore::prepare() {
   if (auto enough = check_space(); !enough) return enough;
   const auto unpack = [this](const IndexItem& part) {
     if (auto begun = begin_stage(); !begun) return begun;
-    if (auto unpacked = unpack_part(part, Hashing::kYes); !unpacked) return unpacked;
-    return end_part();  // it may be asked for again, and is another file then
+    return unpack_part(part, Hashing::kYes);
   };
   if (auto received = intake_.receive(unpack); !received) return received;
   if (auto begun = begin_stage(); !begun) return begun;
@@ -147,7 +144,6 @@ Result<void> Restore::put_all() {
     if (item.is_big_file || intake_.is_unpacked(item.file_name)) continue;
     if (auto unpacked = unpack_part(item, Hashing::kNo); !unpacked) return unpacked;
   }
-  if (auto ended = end_part(); !ended) return ended;
   for (const auto& item : intake_.index()) {
     if (!item.is_big_file) continue;
     const std::string* place = intake_.selection().place_of(item.file_name);
@@ -213,9 +209,8 @@ Result<void> Restore::settle_rows() {
   }
 }
 
-// Its files are made while the next part comes.
+// All its files stand when this returns: it may be asked for again, and is another file then.
 Result<void> Restore::unpack_part(const IndexItem& item, Hashing hashing) {
-  if (auto ended = end_part(); !ended) return ended;
   TarReader reader(intake_.content_of(item.file_name), item.size, hashing);
   const auto entries = put_entries(item, reader);
   if (!entries) return failure(entries.error().in(item.file_name));
@@ -224,8 +219,10 @@ Result<void> Restore::unpack_part(const IndexItem& item, Hashing hashing) {
     if (!hash) return failure(hash.error().in(item.file_name));
     if (auto good = Intake::check_hash(item, *hash); !good) return good;
   }
-  part_ = &item;
-  return check_end(item, reader, *entries);
+  if (auto whole = check_end(item, reader, *entries); !whole) return whole;
+  if (auto made = stage_.await_files(); !made) return failure(made.error().in(item.file_name));
+  write_out_.note(stage_.bytes());
+  return spare_room(item);
 }
 
 // How many there are, whether or not they are taken.
@@ -257,14 +254,6 @@ Result<void> Restore::check_end(const IndexItem& item, TarReader& reader, uint64
   return failure(Code::kUnpackFailed, "'" + item.file_name + "' has " + std::to_string(entries) +
                                           " entries and should have " +
                                           std::to_string(item.entries));
-}
-
-Result<void> Restore::end_part() {
-  if (part_ == nullptr) return {};
-  const auto& part = *std::exchange(part_, nullptr);
-  if (auto made = stage_.await_files(); !made) return failure(made.error().in(part.file_name));
-  write_out_.note(stage_.bytes());
-  return spare_room(part);
 }
 
 // The part is in the stage; for one who resumes it is kept while there is room for all the others.
