@@ -38,6 +38,10 @@ Frame FrameBuilder::build() {
   return std::move(frame_);
 }
 
+Frame reply_frame(uint32_t request, const std::optional<Error>& error, std::string_view text) {
+  return FrameBuilder(FrameType::kReply).number(request).error(error).text(text).build();
+}
+
 std::optional<Error> read_error(ByteReader& reader) {
   const auto code = reader.get<int32_t>();
   (void)reader.get<int32_t>();  // the text names the errno already

@@ -170,6 +170,10 @@ class FrameBuilder {
   ByteWriter body_;
 };
 
+// The answer to a client's request.
+[[nodiscard]] Frame reply_frame(uint32_t request, const std::optional<Error>& error,
+                                std::string_view text = "");
+
 // An error field; std::nullopt where the code is 0.
 [[nodiscard]] std::optional<Error> read_error(ByteReader& reader);
 

@@ -118,8 +118,7 @@ Result<UniqueFd> listener_of(const Options& options) {
 void send_refusal(BorrowedFd socket, const Error& error) {
   const Channel channel(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)));
   // It may be gone already; the exit status says the same.
-  (void)channel.send(
-      FrameBuilder(FrameType::kReply).number(uint32_t{0}).error(error).text("").build());
+  (void)channel.send(reply_frame(0, error));
 }
 
 // The number of a signal that has come; none where another turn has read it.

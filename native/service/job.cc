@@ -178,7 +178,7 @@ bool Job::take_published(ByteReader& reader) {
   const auto error = read_error(reader);
   if (!reader.done() || publishing_.erase(request) == 0) return false;
   if (completing_.erase(request) != 0 && !error) published_ = true;
-  context_.tell(FrameBuilder(FrameType::kReply).number(request).error(error).text("").build());
+  context_.tell(reply_frame(request, error));
   return true;
 }
 
@@ -488,11 +488,7 @@ void Job::tell_end() {
   for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
   for (const auto request : publishing_) {
     const Error over{Code::kExtensionDied, 0, "bundle '" + name() + "' has ended"};
-    context_.tell(FrameBuilder(FrameType::kReply)
-                      .number(request)
-                      .error(error_.value_or(over))
-                      .text("")
-                      .build());
+    context_.tell(reply_frame(request, error_.value_or(over)));
   }
   publishing_.clear();
   context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());

@@ -202,12 +202,9 @@ bool Server::on_capabilities(Client& client, uint32_t request, const Frame& fram
   if (!reader.done() || with_sizes > 1) return false;
   SurveyScope scope{.sizing = with_sizes != 0 ? Sizing::kCount : Sizing::kNone};
   const auto answer = [request](Client& asker, Result<Answer> file) {
-    asker.peer->say(FrameBuilder(FrameType::kReply)
-                        .number(request)
-                        .error(std::nullopt)
-                        .text("")
-                        .fd(std::move(file->file))
-                        .build());
+    auto made = reply_frame(request, std::nullopt);
+    made.fds.push_back(std::move(file->file));
+    asker.peer->say(std::move(made));
   };
   (void)survey(client, request, frame, std::move(scope), answer);
   return true;
@@ -447,12 +444,11 @@ bool Server::owns_session(const Client& client) const {
 void Server::reply(Client& client, uint32_t request, const Result<void>& result) {
   std::optional<Error> error;
   if (!result) error = result.error();
-  client.peer->say(FrameBuilder(FrameType::kReply).number(request).error(error).text("").build());
+  client.peer->say(reply_frame(request, error));
 }
 
 void Server::reply_text(Client& client, uint32_t request, std::string_view text) {
-  client.peer->say(
-      FrameBuilder(FrameType::kReply).number(request).error(std::nullopt).text(text).build());
+  client.peer->say(reply_frame(request, std::nullopt, text));
 }
 
 // The client has gone, or broke the grammar: as if it had released.
