@@ -64,6 +64,16 @@ class ChannelTest : public Census {
     return sizes;
   }
 
+  // The bytes of two frames in one message, that claim so many descriptors.
+  Bytes two_frames(size_t first, size_t second) {
+    Message message;
+    const auto one = frame(1, first);
+    const auto other = frame(2, second);
+    message.add(one);
+    message.add(other);
+    return {message.bytes().begin(), message.bytes().end()};
+  }
+
   // Sends the bytes with so many descriptors.
   void send_raw(const Bytes& bytes, size_t descriptors) {
     const std::vector<BorrowedFd> fds(descriptors, BorrowedFd(0));
@@ -154,12 +164,7 @@ TEST_F(ChannelTest, without_room_for_all_descriptors_each_frame_that_had_one_say
 class Mismatch : public ChannelTest, public ::testing::WithParamInterface<size_t> {};
 
 TEST_P(Mismatch, of_claimed_and_sent_descriptors_is_an_error_and_closes_all_that_came) {
-  Message message;
-  const auto first = frame(1, 2);
-  const auto second = frame(2, 1);
-  message.add(first);
-  message.add(second);
-  send_raw({message.bytes().begin(), message.bytes().end()}, GetParam());
+  send_raw(two_frames(2, 1), GetParam());
   const auto before = open_descriptors();
   const auto arrival = receiver_.receive();
   if (GetParam() == 3) {
@@ -173,12 +178,7 @@ TEST_P(Mismatch, of_claimed_and_sent_descriptors_is_an_error_and_closes_all_that
 INSTANTIATE_TEST_SUITE_P(ChannelTest, Mismatch, ::testing::Values(0, 1, 2, 3, 4, kMaxFds));
 
 TEST_F(ChannelTest, every_truncation_of_several_frames_closes_all_that_came) {
-  Message message;
-  const auto first = frame(1, 1);
-  const auto second = frame(2, 1);
-  message.add(first);
-  message.add(second);
-  const Bytes whole(message.bytes().begin(), message.bytes().end());
+  const Bytes whole = two_frames(1, 1);
   const auto before = open_descriptors();
   for (size_t size = 1; size < whole.size(); ++size) {
     send_raw(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)), 2);
