@@ -39,7 +39,7 @@ struct ScanEntry {
   std::string link_target;  // of a symlink
   BorrowedFd parent;
   std::string name;
-  bool is_moved = false;  // its path is another one than it has, and not in its parent's
+  bool is_moved = false;  // it is stored elsewhere than in the directory that has it
   // The walk leaves these to whoever stores the entry.
   Xattrs xattrs{};
   std::vector<Extent> holes{};  // of a file
