@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.backupkit.internal.AppCall;
 import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
@@ -129,7 +130,7 @@ public final class BackupService implements AutoCloseable {
    */
   public String getBackupInfo(String bundleToBackup) throws BackupException {
     String name = Arguments.bundleName(bundleToBackup);
-    return ask(() -> connection.appCall(Connection.AppCall.BACKUP_INFO, name, ""));
+    return ask(() -> connection.appCall(AppCall.BACKUP_INFO, name, ""));
   }
 
   /**

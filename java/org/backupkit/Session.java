@@ -8,6 +8,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import org.backupkit.internal.AppCall;
 import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Bridge;
 import org.backupkit.internal.Connection;
@@ -184,15 +185,13 @@ final class Session implements Connection.Sink {
   /** Removes what an interrupted run of a bundle left; false where it is running. */
   CompletableFuture<Boolean> cleanTemp(@Nullable String bundleName) {
     return text(
-        () ->
-            connection.appCall(
-                Connection.AppCall.CLEAN_TEMP, Arguments.namedBundle(bundleName), ""),
+        () -> connection.appCall(AppCall.CLEAN_TEMP, Arguments.namedBundle(bundleName), ""),
         Boolean::parseBoolean);
   }
 
   /** Asks the app about compatibility. */
   CompletableFuture<String> compatibility(
-      Connection.AppCall call, @Nullable String bundleName, @Nullable String extInfo) {
+      AppCall call, @Nullable String bundleName, @Nullable String extInfo) {
     return text(
         () -> {
           if (extInfo == null) {

@@ -3,6 +3,7 @@ package org.backupkit;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import org.backupkit.internal.AppCall;
 import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Connection;
 import org.jspecify.annotations.Nullable;
@@ -225,21 +226,23 @@ public final class SessionRestore implements AutoCloseable {
    *     release
    */
   public CompletableFuture<String> getCompatibilityInfo(String bundleName, String extInfo) {
-    return session.compatibility(Connection.AppCall.RESTORE_COMPATIBILITY, bundleName, extInfo);
+    return session.compatibility(AppCall.RESTORE_COMPATIBILITY, bundleName, extInfo);
   }
 
   /**
    * Ends the session; bundles still running are stopped, a restore that is committing is finished
    * first. Does not block. A second call gives the outcome of the first.
    *
-   * @return completes when the service has let go of the session; no callback begins after that
+   * @return completes when the service has let go of the session; no callback begins after that,
+   *     one that has begun is not waited for
    */
   public CompletableFuture<Void> release() {
     return session.release();
   }
 
   /**
-   * Releases the session and waits for that, from inside a callback without waiting. Never throws.
+   * Releases the session and waits for that, from inside a callback without waiting. A callback
+   * that has begun meanwhile is not waited for. Never throws.
    */
   @Override
   public void close() {
