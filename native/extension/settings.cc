@@ -61,6 +61,9 @@ Result<Settings> Settings::parse(std::string text) {
   // What such an app gets is not put beside its data, which would all be too much.
   settings.is_mirror = !settings.full_backup_only && options.contains("restoreMode") &&
                        options["restoreMode"] == "mirror";
+  if (options.contains("isSupportWithoutTar") && options["isSupportWithoutTar"] == true) {
+    settings.packing_limit = 0;
+  }
   settings.is_resumable = options.contains("resume") && options["resume"] == true;
   settings.keeps_directory =
       options.contains("clearBackupData") && options["clearBackupData"] == false;

@@ -4,7 +4,8 @@
 //     "version": { "code": n, "name": text }, "fullBackupOnly": bool, "spaceNeeded": n,
 //     "freezes": bool, "compatibleDirMapping"?: [ *{ "backupDir": path, "restoreDir": path } ],
 //     "options": { "integrity"?: "none", "restoreMode"?: "mirror",
-//                  "resume"?: true, "delayTime"?: seconds, "clearBackupData"?: false, ... } }
+//                  "resume"?: true, "delayTime"?: seconds, "clearBackupData"?: false,
+//                  "isSupportWithoutTar"?: true, ... } }
 #pragma once
 
 #include <chrono>

@@ -12,13 +12,14 @@ import org.jspecify.annotations.Nullable;
  * The keys of {@code infos} and {@code BackupParams.parameters} that are said to us.
  *
  * <pre>
- *   restoreMode      "merge" | "mirror"
- *   resume           true | false; see {@link org.backupkit.SessionRestore}
- *   integrity        "full" | "none"; true and false mean these
- *   backupScene      text or number
- *   clearBackupData  true | false; "true" means true, any other text false. With false what is in
- *                    the sandbox's .backup for the app outlasts the session
- *   delayTime        seconds, a number or digits; above 1800 is taken as 1800
+ *   restoreMode          "merge" | "mirror"
+ *   resume               true | false; see {@link org.backupkit.SessionRestore}
+ *   integrity            "full" | "none"; true and false mean these
+ *   backupScene          text or number
+ *   clearBackupData      true | false; "true" means true, any other text false. With false what is
+ *                        in the sandbox's .backup for the app outlasts the session
+ *   delayTime            seconds, a number or digits; above 1800 is taken as 1800
+ *   isSupportWithoutTar  true | false; with true no file with content is packed
  * </pre>
  *
  * A value of another form is passed over, as if the key were not there.
@@ -30,7 +31,8 @@ final class OwnKeys {
   private static final Map<String, Function<JsonNode, @Nullable Object>> READERS =
       Map.of(
           "restoreMode", OwnKeys::restoreMode,
-          "resume", OwnKeys::resume,
+          "resume", OwnKeys::flag,
+          "isSupportWithoutTar", OwnKeys::flag,
           "integrity", OwnKeys::integrity,
           "backupScene", OwnKeys::scene,
           "clearBackupData", OwnKeys::clear,
@@ -59,7 +61,7 @@ final class OwnKeys {
     return oneOf(value.asText(), "merge", "mirror");
   }
 
-  private static @Nullable Object resume(JsonNode value) {
+  private static @Nullable Object flag(JsonNode value) {
     return value.isBoolean() ? value.booleanValue() : null;
   }
 

@@ -80,6 +80,22 @@ class BundleOptionsTest {
   }
 
   @Test
+  void withoutTar_everyFileIsHandedOutByItself() throws Exception {
+    String info = "{\"isSupportWithoutTar\": true}";
+    assertEquals(Set.of(), backedUp(info));
+    Set<String> passed = new TreeSet<>();
+    for (JsonNode item : JSON.readTree(store.resolve(APP).resolve("manage.json").toFile())) {
+      if (item.get("isBigFile").booleanValue()) {
+        passed.add(item.at("/information/path").asText());
+      }
+    }
+    assertEquals(Set.of("notes/a.txt", "notes/draft.tmp", "other/c.txt", "pictures/b.txt"), passed);
+    Files.writeString(sandbox.resolve("notes/a.txt"), "new");
+    assertEquals(0, restore("1.0", info).code());
+    assertEquals("old", Files.readString(sandbox.resolve("notes/a.txt")));
+  }
+
+  @Test
   void aWrongOptionDir_isNamedAtTheBegin() throws Exception {
     device.setRule(APP, "optionDir", List.of(Map.of("sceneId", 7)));
     Note begin = backUp("{}").await(Kind.BEGIN, APP);

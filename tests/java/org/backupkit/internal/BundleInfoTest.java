@@ -240,6 +240,8 @@ class BundleInfoTest {
         "delayTime|'-1'|",
         "delayTime|'1s'|",
         "delayTime|true|",
+        "isSupportWithoutTar|true|true",
+        "isSupportWithoutTar|'true'|",
         "unknown|'x'|",
         "delayTime|null|"
       })
