@@ -1,6 +1,7 @@
 // A conversation of the service with another process, on its loop.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,6 +34,9 @@ class Peer {
   // Sends a frame, in this turn or when there is room. A connection that is broken is told by
   // `end`, later.
   void say(Frame frame);
+
+  // How many frames have not been sent yet.
+  [[nodiscard]] size_t waiting() const { return channel_.queued(); }
 
   // Hands out what has arrived already, for a peer whose process has ended.
   void drain();

@@ -23,8 +23,10 @@
 namespace backupkit {
 namespace {
 
-constexpr size_t kMaxClients = 64;
-constexpr size_t kMaxInquiries = 16;  // of one client
+constexpr std::ptrdiff_t kMaxStrangers = 64;
+constexpr std::ptrdiff_t kMaxCallers = 64;  // connections of one user
+constexpr size_t kMaxInquiries = 16;        // of one client
+constexpr size_t kMaxRefusals = 1024;       // that wait for one client to read them
 // Nothing tells when there is a descriptor for one more client.
 constexpr auto kAcceptAgain = std::chrono::milliseconds(20);
 
@@ -88,9 +90,19 @@ void Server::on_listener() {
     });
     return;
   }
-  if (!socket->is_open()) return;              // it went away again
-  if (clients_.size() >= kMaxClients) return;  // closed: the caller sees the connection end
+  if (!socket->is_open()) return;  // it went away again
+  make_room();
   (void)adopt(std::move(*socket), false);
+}
+
+// Whoever connects could otherwise keep all others out: the oldest stranger gives way.
+void Server::make_room() {
+  const auto is_stranger = [this](const auto& entry) {
+    const Client& client = *entry.second;
+    return &client != holder_ && (!client.greeted || client.refusal);
+  };
+  if (std::ranges::count_if(clients_, is_stranger) < kMaxStrangers) return;
+  drop(std::ranges::find_if(clients_, is_stranger)->first);
 }
 
 Result<void> Server::adopt(UniqueFd socket, bool trusted) {
@@ -132,16 +144,32 @@ bool Server::take_frame(Client& client, Frame& frame) {
   if (!reader.ok()) return false;
   // Whose rights were taken meanwhile may still let go of its session.
   if (client.refusal && frame.type != FrameType::kRelease) {
+    if (client.peer->waiting() >= kMaxRefusals) return false;
     reply(client, request, failure(*client.refusal));
     return true;
   }
   return take_request(client, request, frame, reader);
 }
 
+// Whether its user has the most connections already.
+bool Server::has_too_many(const Client& client) const {
+  if (client.trusted || client.refusal) return false;
+  return std::ranges::count_if(clients_, [&](const auto& entry) {
+           return entry.second->greeted && entry.second->credentials.uid == client.credentials.uid;
+         }) >= kMaxCallers;
+}
+
 bool Server::greet(Client& client, ByteReader& reader) {
   const auto version = reader.get<uint32_t>();
   const auto window = reader.get<uint32_t>();
   if (version != kWireVersion || !reader.done()) return false;
+  if (!client.greeted && has_too_many(client)) {
+    const auto uid = std::to_string(client.credentials.uid);
+    reply(client, 0,
+          failure(Code::kOutOfMemory, "uid " + uid + " has " + std::to_string(kMaxCallers) +
+                                          " connections: close those that are not needed"));
+    return false;
+  }
   client.greeted = true;
   client.window = std::clamp(window, 1U, affordable_window());
   client.peer->say(FrameBuilder(FrameType::kWelcome)

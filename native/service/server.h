@@ -47,8 +47,10 @@ class Server {
   [[nodiscard]] Result<void> watch_listener();
   void close_listener();
   void on_listener();
+  void make_room();
   void on_frame(Client& client, Frame frame);
   [[nodiscard]] bool take_frame(Client& client, Frame& frame);
+  [[nodiscard]] bool has_too_many(const Client& client) const;
   [[nodiscard]] bool greet(Client& client, ByteReader& reader);
   [[nodiscard]] bool settle(const Client& client, ByteReader& reader);
   [[nodiscard]] bool take_request(Client& client, uint32_t request, Frame& frame,

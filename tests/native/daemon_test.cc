@@ -39,6 +39,13 @@ class Supervisor {
   }
 
   [[nodiscard]] std::string socket() const { return root_ / "socket"; }
+
+  // Before the start.
+  void configure(const std::string& settings) const {
+    std::filesystem::create_directories(root_ / "etc/backupkit");
+    std::ofstream(root_ / "etc/backupkit/service.json") << settings;
+  }
+
   [[nodiscard]] pid_t pid() const { return backupd_.pid; }
 
   // The shell becomes backupd and keeps its own number, which `listen_pid` may say. The listener is
@@ -145,6 +152,77 @@ TEST_F(Daemon, says_what_this_kernel_lacks_to_confine_others) {
     EXPECT_TRUE(line.contains("this kernel") && line.contains(lacking)) << line;
     EXPECT_FALSE(std::getline(said, line)) << line;
   }
+}
+
+constexpr size_t kCrowd = 500;
+constexpr size_t kRoom = 64;  // for strangers, and for the callers of one user
+
+bool is_over(BorrowedFd socket) {
+  pollfd end{.fd = socket.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
+  return ::poll(&end, 1, static_cast<int>(kLong.count())) == 1 && (end.revents & POLLHUP) != 0;
+}
+
+TEST_F(Daemon, serves_beside_connections_that_say_nothing) {
+  Supervisor supervisor;
+  supervisor.start(kLong);
+  std::vector<UniqueFd> silent;
+  for (size_t i = 0; i < kCrowd; ++i) {
+    silent.push_back(connect_seqpacket(supervisor.socket()).value());
+  }
+  const auto client = Client::connect(supervisor.socket());
+  ASSERT_TRUE(client) << client.error().message();
+  for (size_t i = 0; i < kCrowd; ++i) {
+    silent.push_back(connect_seqpacket(supervisor.socket()).value());
+  }
+  ASSERT_TRUE((*client)->version(1));
+  EXPECT_TRUE((*client)->await().value()) << "it is no stranger, and does not give way";
+  for (size_t i = 0; i + kRoom < silent.size(); ++i) {
+    ASSERT_TRUE(is_over(silent[i].borrow())) << i << " gives way to a later one";
+  }
+}
+
+TEST_F(Daemon, callers_without_permission_give_way_to_each_other) {
+  Supervisor supervisor;
+  supervisor.configure(R"({"callers": []})");
+  supervisor.start(kLong);
+  std::vector<std::unique_ptr<Client>> refused;
+  for (size_t i = 0; i <= kRoom; ++i) {
+    auto client = Client::connect(supervisor.socket());
+    ASSERT_TRUE(client) << i << ": " << client.error().message();
+    refused.push_back(std::move(*client));
+  }
+  for (size_t i = 1; i < refused.size(); ++i) {
+    ASSERT_TRUE(refused[i]->version(1));
+    ASSERT_TRUE(refused[i]->await().value()) << i;
+  }
+  EXPECT_FALSE(refused[0]->await().value()) << "its connection has ended";
+}
+
+TEST_F(Daemon, a_user_has_so_many_connections_and_is_told_of_one_too_many) {
+  Supervisor supervisor;
+  supervisor.start(kLong);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (size_t i = 0; i < kRoom; ++i) {
+    auto client = Client::connect(supervisor.socket());
+    ASSERT_TRUE(client) << i << ": " << client.error().message();
+    clients.push_back(std::move(*client));
+  }
+  const auto refused = Client::connect(supervisor.socket());
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().message().contains("64 connections")) << refused.error().message();
+  clients.pop_back();
+  EXPECT_TRUE(Client::connect(supervisor.socket()));
+}
+
+TEST_F(Daemon, a_caller_without_permission_that_reads_no_answer_is_left) {
+  Supervisor supervisor;
+  supervisor.configure(R"({"callers": []})");
+  supervisor.start(kLong);
+  const auto client = Client::connect(supervisor.socket());
+  ASSERT_TRUE(client) << client.error().message();
+  uint32_t asked = 0;
+  while (asked < 1'000'000 && (*client)->version(asked + 1)) ++asked;
+  EXPECT_LT(asked, 10'000U) << "each has an answer that waits";
 }
 
 }  // namespace
