@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "native/base/json.h"
 #include "native/base/syscall.h"
 
 namespace backupkit {
@@ -40,7 +41,7 @@ Result<Hook> Hook::greet(UniqueFd channel, Link& link) {
   if (auto told = link.app_progress("app start", ""); !told) return failure(told.error());
   auto first = hook.line(kNever);
   if (!first) return failure(first.error());
-  const auto greeting = json::parse(first->value_or(""), nullptr, false);
+  const auto greeting = parse_json(first->value_or(""));
   if (!greeting.is_object() || greeting.value("hook", json()) != 1) {
     return threw("did not begin with a greeting of version 1");
   }
@@ -102,7 +103,7 @@ Result<std::string> Hook::call(std::string_view name, const ordered_json& argume
       if (auto polled = poll_progress(polling); !polled) return failure(polled.error());
       continue;
     }
-    const auto answer = json::parse(*said, nullptr, false);
+    const auto answer = parse_json(*said);
     if (answer.is_object() && answer.value("id", json()) == *id) return text_of(answer);
     if (auto taken = take_other(polling, answer); !taken) return failure(taken.error());
   }

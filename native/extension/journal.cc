@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "native/base/hash.h"
+#include "native/base/json.h"
 #include "native/base/percent.h"
 #include "native/manifest/index.h"
 
@@ -83,7 +84,7 @@ class Reader {
     for (size_t at = 0; at < text.size(); ++count) {
       const auto end = text.find('\n', at);
       if (end == std::string_view::npos) break;
-      const auto line = json::parse(text.substr(at, end - at), nullptr, false);
+      const auto line = parse_json(text.substr(at, end - at));
       if (!line.is_object()) break;
       if (line.contains("end")) {
         const bool whole = line == json{{"end", count}, {"hash", hash_of(text.substr(0, at))}};

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "native/base/json.h"
+
 namespace backupkit {
 namespace {
 
@@ -22,7 +24,7 @@ std::unexpected<Error> refused(const std::string& why) {
 
 Result<std::vector<Move>> chosen_moves(const std::string& result,
                                        const std::vector<Move>& mapping) {
-  const auto object = json::parse(result, nullptr, false);
+  const auto object = parse_json(result);
   if (!object.is_object() || !object.contains(kKey)) return std::vector<Move>();
   const auto& list = object[kKey];
   if (!list.is_array()) return refused("is not a list");

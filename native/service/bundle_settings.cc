@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "native/base/json.h"
 #include "native/manifest/rules.h"
 
 namespace backupkit {
@@ -42,7 +43,7 @@ json rules_of(const Bundle& bundle, const json& scene) {
 
 std::string settings_of(SessionKind kind, const Bundle& bundle, const BundleRequest& request,
                         const Origin& origin, uint64_t packing_limit) {
-  auto options = json::parse(request.options, nullptr, false);
+  auto options = parse_json(request.options, kMostNested - 1);  // they are put into the settings
   if (!options.is_object()) options = json::object();
   json text = rules_of(bundle, options.value("backupScene", json()));
   const bool is_foreign_restore = kind == SessionKind::kRestore && is_foreign(origin);

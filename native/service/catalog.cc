@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "native/base/json.h"
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
 #include "native/service/dependencies.h"
@@ -145,12 +146,9 @@ std::string read_mapping(const json& rules, std::vector<Move>& mapping) {
 }
 
 Result<json> parse_object(const Bytes& bytes) {
-  try {
-    json object = json::parse(bytes.begin(), bytes.end(), nullptr, true, true);
-    if (object.is_object()) return object;
-  } catch (const json::parse_error& error) {  // the only way to learn where it is wrong
-    return failure(Code::kNotAdded, error.what());
-  }
+  auto object = read_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (!object) return failure(Code::kNotAdded, object.error().context);
+  if (object->is_object()) return object;
   return failure(Code::kNotAdded, "not a JSON object");
 }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "native/base/json.h"
+
 namespace backupkit {
 namespace {
 
@@ -90,9 +92,11 @@ Result<JsonLines> JsonLines::parse(std::string_view text) {
   JsonLines parsed;
   size_t line = 1;
   Tracker tracker(line, parsed.lines_);
-  const auto follow = [&](int, json::parse_event_t event, const json& value) {
-    tracker.on_event(event, value);
-    return true;
+  bool is_too_deep = false;
+  const auto follow = [&](int depth, json::parse_event_t event, const json& value) {
+    is_too_deep |= depth > kMostNested;
+    if (!is_too_deep) tracker.on_event(event, value);
+    return !is_too_deep;
   };
   // A range of its own: the parser never looks for a NUL.
   const char* const first = text.data();  // NOLINT(bugprone-suspicious-stringview-data-usage)
@@ -103,6 +107,7 @@ Result<JsonLines> JsonLines::parse(std::string_view text) {
   } catch (const json::parse_error& error) {  // the only way to learn the line
     return failure(Code::kInvalidArgument, error.what());
   }
+  if (is_too_deep) return failure(Code::kInvalidArgument, kNestedTooDeep);
   return parsed;
 }
 

@@ -46,6 +46,12 @@ TEST_F(Access, without_a_file_root_and_the_services_user_may_call) {
   EXPECT_EQ(settings.idle_limit, std::chrono::minutes(15));
 }
 
+TEST_F(Access, what_is_nested_deep_is_refused) {
+  constexpr size_t kDepth = 100'000;
+  EXPECT_NE(wrong(std::string(kDepth, '[') + std::string(kDepth, ']')).find("nested too deep"),
+            std::string::npos);
+}
+
 TEST_F(Access, every_key_is_taken) {
   auto settings = read(R"({
     // Comments are allowed.

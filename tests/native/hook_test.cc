@@ -124,8 +124,10 @@ TEST_F(HookTest, progress_is_asked_for_as_long_as_it_is_told) {
 }
 
 TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
-  const std::array<std::pair<std::string, std::string>, 4> answers = {{
+  const auto deep = std::string(60'000, '[') + std::string(60'000, ']');
+  const std::array<std::pair<std::string, std::string>, 5> answers = {{
       {"garbage\n", "not a JSON object"},
+      {"{\"id\":2,\"error\":" + deep + "}\n", "not a JSON object"},
       {"{\"id\":2,\"error\":\"lost my way\"}\n", "lost my way"},
       {"{\"id\":2,\"result\":\"" + std::string(1U << 20, 'x') + "\"}\n", "too long"},
       {"", "ended without an answer"},

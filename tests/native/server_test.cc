@@ -129,9 +129,10 @@ class Talk {
   std::vector<Frame> heard_;
 };
 
-UniqueFd list_of(const std::string& name) {
+UniqueFd list_of(const std::string& name, const std::string& options = "") {
   std::vector<BundleRequest> list(1);
   list[0].name = name;
+  list[0].options = options;
   return sealed_memfd("list", encode_list(list)).value();
 }
 
@@ -194,11 +195,11 @@ TEST_F(ServerTest, a_request_without_its_descriptor_ends_the_conversation_alone)
 }
 
 // The result of a bundle whose extension is extension_of_a_test().
-Error end_of(const std::string& bundle, size_t& reports) {
+Error end_of(const std::string& bundle, size_t& reports, const std::string& options = "") {
   Talk talk;
   talk.install(bundle);
   open_session(talk);
-  talk.append(2, false, list_of(bundle));
+  talk.append(2, false, list_of(bundle, options));
   const Frame end = talk.hear(FrameType::kBundleEnd);
   reports =
       static_cast<size_t>(std::ranges::count(talk.heard(), FrameType::kResultReport, &Frame::type));
@@ -217,6 +218,13 @@ TEST_F(ServerTest, a_report_that_does_not_follow_the_grammar_is_not_told) {
   size_t reports = 0;
   EXPECT_EQ(end_of("com.example.long", reports).code, Code::kIpc);
   EXPECT_EQ(reports, 0U);
+}
+
+TEST_F(ServerTest, options_that_are_nested_deep_end_nothing) {
+  constexpr size_t kDepth = 1'000'000;
+  const auto deep = "{\"a\":" + std::string(kDepth, '[') + std::string(kDepth, ']') + "}";
+  size_t reports = 0;
+  EXPECT_EQ(end_of("com.example.long", reports, deep).code, Code::kIpc) << "its extension has run";
 }
 
 // Behaves as its bundle's name says.
