@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "native/base/json.h"
 #include "native/io/tmpfile.h"
 #include "native/protocol/wire.h"
 
@@ -30,18 +31,8 @@ std::chrono::seconds delay_in(const nlohmann::json& options) {
   return std::chrono::seconds(std::min(given.get<uint64_t>(), kLongest));
 }
 
-}  // namespace
-
-Result<Settings> Settings::read(BorrowedFd sealed) {
-  auto bytes = read_sealed(sealed, kMaxListBytes);
-  if (!bytes) return failure(bytes.error());
-  return parse({bytes->begin(), bytes->end()});
-}
-
-Result<Settings> Settings::parse(std::string text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return failure(Code::kInvalidArgument, "settings are not JSON");
-  // The service made it: the types are right.
+// Throws where a type is wrong.
+Settings settings_in(const nlohmann::json& json) {
   Settings settings;
   settings.bundle = json.value("name", "");
   std::optional<std::vector<std::string>> includes;
@@ -74,8 +65,27 @@ Result<Settings> Settings::parse(std::string text) {
   }
   settings.delay = delay_in(options);
   settings.space_needed = json.value("spaceNeeded", uint64_t{0});
-  settings.text = std::move(text);
   return settings;
+}
+
+}  // namespace
+
+Result<Settings> Settings::read(BorrowedFd sealed) {
+  auto bytes = read_sealed(sealed, kMaxListBytes);
+  if (!bytes) return failure(bytes.error());
+  return parse({bytes->begin(), bytes->end()});
+}
+
+Result<Settings> Settings::parse(std::string text) {
+  const auto json = parse_json(text);
+  if (!json.is_object()) return failure(Code::kInvalidArgument, "settings are not JSON");
+  try {
+    auto settings = settings_in(json);
+    settings.text = std::move(text);
+    return settings;
+  } catch (const nlohmann::json::exception&) {  // in a journal that the service has not written
+    return failure(Code::kInvalidArgument, "settings are not those of a service");
+  }
 }
 
 }  // namespace backupkit
