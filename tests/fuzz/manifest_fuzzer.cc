@@ -1,28 +1,17 @@
 // Any text as a manifest: an error, or rows that are the same when written and read again.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "native/manifest/manifest_reader.h"
+#include "tests/fuzz/fuzzer.h"
 
+using backupkit::check;
 using backupkit::ManifestVersion;
 
-namespace {
-
-void check(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const backupkit::UniqueFd in(::memfd_create("fuzz", MFD_CLOEXEC));
-  check(::ftruncate(in.get(), static_cast<off_t>(size)) == 0);
-  check(::pwrite(in.get(), data, size, 0) == static_cast<ssize_t>(size));
+  static const backupkit::UniqueFd in = backupkit::memory_file();
+  backupkit::set_content(in.borrow(), {data, size});
   auto reader = backupkit::ManifestReader::open(in.borrow());
   if (!reader) check(reader.error().code == backupkit::Code::kInvalidArgument);
   while (reader) {

@@ -1,33 +1,22 @@
 // Any bytes as an archive: an error or well-formed entries.
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "backupkit/unique_fd.h"
 #include "native/archive/tar_encode.h"
 #include "native/archive/tar_reader.h"
+#include "tests/fuzz/fuzzer.h"
 
-namespace {
-
+using backupkit::check;
 using backupkit::UniqueFd;
 
-UniqueFd memory() { return UniqueFd(::memfd_create("fuzz", MFD_CLOEXEC)); }
-
-void check(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const UniqueFd in = memory();
-  static const UniqueFd out = memory();
-  check(::ftruncate(in.get(), static_cast<off_t>(size)) == 0);
-  check(::pwrite(in.get(), data, size, 0) == static_cast<ssize_t>(size));
+  static const UniqueFd in = backupkit::memory_file();
+  static const UniqueFd out = backupkit::memory_file();
+  backupkit::set_content(in.borrow(), {data, size});
   backupkit::TarReader reader(in.borrow(), size);
   for (;;) {
     auto entry = reader.next();

@@ -14,6 +14,8 @@
 #include <map>
 #include <string>
 
+#include "tests/native/scratch_directory.h"
+
 namespace backupkit {
 
 // All that a backup keeps of each entry below `root`, by path; of the top itself but its time,
@@ -106,9 +108,6 @@ inline void settle_times(const std::filesystem::path& root, time_t begin) {
   }
   set_time(root, begin, 7);
 }
-
-// Where a test whose many syncs would wait for the disk has its files.
-inline std::string memory_directory() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "."; }
 
 inline void make_file(const std::filesystem::path& path, const std::string& text,
                       mode_t mode = 0644) {
