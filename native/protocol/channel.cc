@@ -34,9 +34,11 @@ void Message::clear() {
 }
 
 Result<void> Channel::queue(Frame frame) {
-  if (queued_.size() >= kMaxQueued) {
+  const auto size = encoded_size(frame);
+  if (queued_.size() >= kMaxQueued || queued_bytes_ + size > kMaxQueuedBytes) {
     return failure(Code::kOutOfMemory, "the peer does not read: too many frames wait for it");
   }
+  queued_bytes_ += size;
   queued_.push_back(std::move(frame));
   return {};
 }
@@ -49,6 +51,7 @@ Result<Sent> Channel::flush() {
     auto sent = send(message_);
     if (!sent || *sent != Sent::kAll) return sent;
     queued_.erase(queued_.begin(), next);
+    queued_bytes_ -= message_.bytes().size();
   }
   return Sent::kAll;
 }

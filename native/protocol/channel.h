@@ -44,7 +44,7 @@ class Channel {
   [[nodiscard]] BorrowedFd socket() const { return socket_.borrow(); }
 
   // Puts a frame behind those that wait for flush(). Error kOutOfMemory when more than kMaxQueued
-  // frames would wait.
+  // frames, or kMaxQueuedBytes, would wait.
   [[nodiscard]] Result<void> queue(Frame frame);
 
   // Sends what waits, in as few messages as can be, as far as the socket takes them. The frames'
@@ -53,6 +53,7 @@ class Channel {
   // is gone.
   [[nodiscard]] Result<Sent> flush();
   [[nodiscard]] size_t queued() const { return queued_.size(); }
+  [[nodiscard]] size_t queued_bytes() const { return queued_bytes_; }
 
   // Sends a frame, or what is not empty, on a blocking socket. kTooManyInFlight: nothing was sent.
   [[nodiscard]] Result<Sent> send(const Frame& frame) const;
@@ -68,9 +69,11 @@ class Channel {
 
  private:
   static constexpr size_t kMaxQueued = 65536;
+  static constexpr size_t kMaxQueuedBytes = 64U << 20;
 
   UniqueFd socket_;
   std::deque<Frame> queued_;
+  size_t queued_bytes_ = 0;
   Message message_;  // the one that flush() makes
 };
 

@@ -30,6 +30,7 @@ struct JobContext {
   Loop& loop;
   uint32_t window;                  // files under way per bundle
   std::function<void(Frame)> tell;  // to the client
+  std::function<bool()> is_heard;   // false: the client is behind with what it was told
   std::function<void(Job&)> ended;  // one that had begun has just ended
 };
 

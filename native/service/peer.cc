@@ -15,6 +15,9 @@ namespace {
 // Nothing tells when fewer descriptors are in flight (ETOOMANYREFS).
 constexpr auto kRetryAfter = std::chrono::milliseconds(10);
 constexpr size_t kMostTogether = 128;  // frames of one turn
+// What waits for one who is not behind.
+constexpr size_t kMostFrames = 1024;
+constexpr size_t kMostBytes = size_t{1} << 20;
 
 }  // namespace
 
@@ -48,6 +51,10 @@ void Peer::say(Frame frame) {
   if (channel_.queued() >= kMostTogether) return flush();
   if (std::exchange(awaits_turn_end_, true)) return;
   loop_.call_last(socket());
+}
+
+bool Peer::is_behind() const {
+  return channel_.queued() >= kMostFrames || channel_.queued_bytes() >= kMostBytes;
 }
 
 void Peer::drain() {
@@ -88,8 +95,11 @@ bool Peer::receive() {
 }
 
 void Peer::flush() {
+  const bool had_to_wait = awaits_room_ || retry_ != 0;
   loop_.cancel(std::exchange(retry_, 0));
   after_send(channel_.flush());
+  const auto handlers = handlers_;
+  if (had_to_wait && channel_.queued() == 0 && handlers->drained) handlers->drained();
 }
 
 void Peer::after_send(const Result<Sent>& sent) {

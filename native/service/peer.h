@@ -1,7 +1,6 @@
 // A conversation of the service with another process, on its loop.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +20,8 @@ class Peer {
     // The connection is over, by the peer's own will or with an Error: it broke the grammar, or
     // does not read. Called once and as the last.
     std::function<void(std::optional<Error>)> end;
+    // All that had to wait for room is sent. May be empty.
+    std::function<void()> drained;
   };
 
   [[nodiscard]] static Result<std::unique_ptr<Peer>> make(Loop& loop, UniqueFd socket,
@@ -35,8 +36,8 @@ class Peer {
   // `end`, later.
   void say(Frame frame);
 
-  // How many frames have not been sent yet.
-  [[nodiscard]] size_t waiting() const { return channel_.queued(); }
+  // Whether so much waits to be read that no more should be said than must be.
+  [[nodiscard]] bool is_behind() const;
 
   // Hands out what has arrived already, for a peer whose process has ended.
   void drain();

@@ -26,7 +26,6 @@ namespace {
 constexpr std::ptrdiff_t kMaxStrangers = 64;
 constexpr std::ptrdiff_t kMaxCallers = 64;  // connections of one user
 constexpr size_t kMaxInquiries = 16;        // of one client
-constexpr size_t kMaxRefusals = 1024;       // that wait for one client to read them
 // Nothing tells when there is a descriptor for one more client.
 constexpr auto kAcceptAgain = std::chrono::milliseconds(20);
 
@@ -116,6 +115,9 @@ Result<void> Server::adopt(UniqueFd socket, bool trusted) {
   Peer::Handlers handlers;
   handlers.frame = [this, kept = client.get()](Frame frame) { on_frame(*kept, std::move(frame)); };
   handlers.end = [this, id = client->id](const std::optional<Error>&) { drop(id); };
+  handlers.drained = [this, kept = client.get()] {
+    if (session_ && holder_ == kept) session_->resume();
+  };
   auto peer = Peer::make(loop_, std::move(socket), std::move(handlers));
   if (!peer) return failure(peer.error());
   client->peer = std::move(*peer);
@@ -144,7 +146,7 @@ bool Server::take_frame(Client& client, Frame& frame) {
   if (!reader.ok()) return false;
   // Whose rights were taken meanwhile may still let go of its session.
   if (client.refusal && frame.type != FrameType::kRelease) {
-    if (client.peer->waiting() >= kMaxRefusals) return false;
+    if (client.peer->is_behind()) return false;
     reply(client, request, failure(*client.refusal));
     return true;
   }
@@ -382,6 +384,7 @@ void Server::on_open(Client& client, uint32_t request, SessionKind kind) {
   hooks.tell = [this](Frame frame) {
     if (holder_ != nullptr) holder_->peer->say(std::move(frame));
   };
+  hooks.is_heard = [this] { return holder_ == nullptr || !holder_->peer->is_behind(); };
   // Later: the session is still on the stack when it says so.
   hooks.ended = [this] { (void)loop_.call_at(Loop::Clock::now(), [this] { session_ended(); }); };
   session_ =

@@ -38,6 +38,7 @@ Session::Session(SessionKind kind, BorrowedFd root, const ServiceSettings& setti
                .loop = loop,
                .window = std::max(1U, window / static_cast<uint32_t>(settings.max_extensions)),
                .tell = [this](Frame frame) { tell(std::move(frame)); },
+               .is_heard = [this] { return hooks_.is_heard(); },
                .ended = [this](Job& job) { on_end(job); }} {}
 
 Session::~Session() { context_.loop.cancel(next_turn_); }
@@ -141,7 +142,7 @@ void Session::admit(Job& job, const Origins& origins) {
 
 // Begins what may begin now; one that is refused needs no place.
 void Session::schedule() {
-  for (auto next = waiting_.begin(); next != waiting_.end() && !released_;) {
+  for (auto next = waiting_.begin(); next != waiting_.end() && !released_ && hooks_.is_heard();) {
     const bool is_full = running_.size() >= context_.settings.max_extensions;
     if (is_full && refused_ == 0) break;
     const size_t index = next->second;

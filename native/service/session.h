@@ -17,12 +17,13 @@ namespace backupkit {
 // Runs on the loop's thread. Bundles start by priority, then in call order, and at most
 // `max_extensions` run at once, never two of one name. A bundle of a restore waits until those of
 // the session that its restoreDeps name have ended, well or not. Every frame for the client goes
-// through `tell`.
+// through `tell`; while the client is behind, nothing begins.
 class Session {
  public:
   struct Hooks {
     std::function<void(Frame)> tell;
-    std::function<void()> ended;  // after release(): nothing of the session is left
+    std::function<bool()> is_heard;  // false: the client is behind with what it was told
+    std::function<void()> ended;     // after release(): nothing of the session is left
   };
 
   // `root` and `settings` outlive the session. `window`: files that the client takes at a time.
@@ -44,6 +45,9 @@ class Session {
                                      const std::string& uri, UniqueFd content);
 
   void settle(uint64_t sequence, Outcome outcome);
+
+  // The client is no longer behind.
+  void resume() { schedule_later(); }
 
   // False: the bundle does not run, or is of another kind of session.
   [[nodiscard]] bool update_timer(const std::string& bundle, std::chrono::milliseconds limit);

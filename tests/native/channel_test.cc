@@ -143,6 +143,24 @@ TEST_F(ChannelTest, what_the_socket_does_not_take_waits_with_its_descriptors) {
   EXPECT_EQ(sender_->queued(), 0U);
 }
 
+TEST_F(ChannelTest, no_more_than_64_MiB_wait_for_a_peer) {
+  const Frame frame = FrameBuilder(FrameType::kReply).text(std::string(kMaxText, 'x')).build();
+  constexpr size_t kMost = size_t{64} << 20U;
+  const size_t fit = kMost / encoded_size(frame);
+  for (size_t i = 0; i < fit; ++i) {
+    Frame copy;
+    copy.type = frame.type;
+    copy.body = frame.body;
+    queue(std::move(copy));
+  }
+  EXPECT_EQ(sender_->queued_bytes(), fit * encoded_size(frame));
+  Frame more;
+  more.body = frame.body;
+  EXPECT_EQ(sender_->queue(std::move(more)).error().code, Code::kOutOfMemory);
+  ASSERT_TRUE(sender_->flush().has_value());
+  EXPECT_EQ(sender_->queued_bytes(), sender_->queued() * encoded_size(frame));
+}
+
 TEST_F(ChannelTest, without_room_for_all_descriptors_each_frame_that_had_one_says_so) {
   for (const size_t descriptors : {1U, 0U, 2U}) queue(frame(descriptors, descriptors));
   ASSERT_EQ(sender_->flush().value(), Sent::kAll);

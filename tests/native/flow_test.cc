@@ -232,5 +232,14 @@ TEST_F(Flow,
   receive_all("app", kFiles);
 }
 
+TEST_F(Flow, a_list_of_the_greatest_length_is_told_bundle_by_bundle) {
+  start();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < kMaxBundles; ++i) names.push_back("not.installed" + std::to_string(i));
+  append(names);
+  while (begins_.size() < kMaxBundles) ASSERT_TRUE(receive()) << begins_.size() << " were told";
+  release();
+}
+
 }  // namespace
 }  // namespace backupkit
