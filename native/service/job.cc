@@ -165,7 +165,7 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
 bool Job::take_report(ByteReader& reader) {
   Item item;
   item.text = reader.get_text(kMaxText);
-  if (!reader.done() || !has_room()) return false;
+  if (!reader.done() || !has_room() || ++reports_ > kMostReports) return false;
   outbox_.push_back(std::move(item));
   pump();
   return true;
@@ -187,7 +187,7 @@ bool Job::take_progress(ByteReader& reader) {
   path_ = reader.get_text(kMaxText);
   const auto text = reader.get_text(kMaxText);
   if (!reader.done()) return false;
-  if (!text.empty()) {
+  if (!text.empty() && context_.is_heard() && processes_.take(Clock::now())) {
     context_.tell(FrameBuilder(FrameType::kProcess).text(name()).text(text).build());
   }
   return true;

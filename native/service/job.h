@@ -82,6 +82,10 @@ class Job {
   static constexpr unsigned kSequenceBits = 40;  // a file's number; above them its job's
 
  private:
+  // What the client is told of an app whose extension says anything.
+  static constexpr uint32_t kMostProcesses = 20;  // a second
+  static constexpr size_t kMostReports = 16;
+
   enum class Phase { kWaiting, kRunning, kEnded };
   // A file from the extension, or a report, which has only a text.
   struct Item {
@@ -136,6 +140,8 @@ class Job {
   std::unique_ptr<Freezer> freezer_;   // as long as the app is to stand still
   std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
   bool hook_wants_release_ = false;
+  TokenBucket processes_{kMostProcesses, TokenBucket::Time::clock::now()};
+  size_t reports_ = 0;
   bool done_ = false;     // the extension has said its result
   bool aborted_ = false;  // what is still under way does not count
   bool exited_ = false;

@@ -214,6 +214,23 @@ TEST_F(ServerTest, an_extension_that_floods_with_reports_is_ended) {
   EXPECT_EQ(reports, 0U) << "the file before them was not taken";
 }
 
+TEST_F(ServerTest, an_extension_that_reports_without_end_is_ended) {
+  size_t reports = 0;
+  EXPECT_EQ(end_of("com.example.reports", reports).code, Code::kIpc);
+  EXPECT_EQ(reports, 16U);
+}
+
+TEST_F(ServerTest, of_progress_without_end_a_client_is_told_some) {
+  Talk talk;
+  talk.install("com.example.progress");
+  open_session(talk);
+  talk.append(2, false, list_of("com.example.progress"));
+  (void)talk.hear(FrameType::kBundleEnd);
+  const auto told = std::ranges::count(talk.heard(), FrameType::kProcess, &Frame::type);
+  EXPECT_GE(told, 1);
+  EXPECT_LT(told, 1000);
+}
+
 TEST_F(ServerTest, a_report_that_does_not_follow_the_grammar_is_not_told) {
   size_t reports = 0;
   EXPECT_EQ(end_of("com.example.long", reports).code, Code::kIpc);
@@ -238,14 +255,24 @@ int extension_of_a_test() {
   if (text.find("com.example.long") != std::string_view::npos) {
     return service.send(FrameBuilder(FrameType::kReport).text("{}").number(1).build()) ? 0 : 1;
   }
-  auto file = sealed_memfd("file", {});
-  if (!file) return 1;
-  (void)service.send(FrameBuilder(FrameType::kFile)
-                         .number(uint64_t{1})
-                         .text("file")
-                         .error(std::nullopt)
-                         .fd(std::move(*file))
-                         .build());
+  if (text.find("com.example.progress") != std::string_view::npos) {
+    const Frame progress =
+        FrameBuilder(FrameType::kProgress).text("scan").text("").text("{}").build();
+    for (int i = 0; i < 10'000; ++i) {
+      if (!service.send(progress)) return 1;
+    }
+    return service.send(FrameBuilder(FrameType::kDone).error(std::nullopt).build()) ? 0 : 1;
+  }
+  if (text.find("com.example.flood") != std::string_view::npos) {
+    auto file = sealed_memfd("file", {});
+    if (!file) return 1;
+    (void)service.send(FrameBuilder(FrameType::kFile)
+                           .number(uint64_t{1})
+                           .text("file")
+                           .error(std::nullopt)
+                           .fd(std::move(*file))
+                           .build());
+  }
   const Frame report = FrameBuilder(FrameType::kReport).text("{}").build();
   for (int i = 0; i < 1000; ++i) {
     if (!service.send(report)) return 1;
