@@ -230,6 +230,7 @@ Result<void> Intake::check_published(const std::string& uri) {
 Result<void> Intake::go_ahead(const std::string& uri, const Unpack& unpack) {
   files_.at(uri).is_published = true;
   if (uri != kIndexName) return unpack_now(uri, unpack);
+  if (goes_ahead_) return {};  // by the same: no other one can be asked for any more
   if (auto complete = selection_.read_complete(manifest()); !complete) return complete;
   if (!selection_.is_complete()) return {};
   goes_ahead_ = true;
