@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,9 @@ namespace {
 
 constexpr const char* kTable = "/proc/self/mountinfo";
 constexpr size_t kMaxTable = size_t{64} << 20U;
+constexpr size_t kDeviceColumn = 2;
 constexpr size_t kPlaceColumn = 4;
+constexpr std::string_view kEndOfOptions = " - ";  // behind it is the type
 
 bool is_octal(char digit) { return digit >= '0' && digit <= '7'; }
 
@@ -46,6 +49,21 @@ std::string_view column(std::string_view line, size_t number) {
   return line.substr(0, line.find(' '));
 }
 
+Result<std::string> read_table() {
+  const UniqueFd table(retry([] { return ::open(kTable, O_RDONLY | O_CLOEXEC); }));
+  if (!table.is_open()) return errno_failure(kTable);
+  auto bytes = read_file(table.borrow(), kMaxTable);
+  if (!bytes) return failure(bytes.error().in(kTable));
+  return std::string(bytes->begin(), bytes->end());
+}
+
+// Takes the first line off.
+std::string_view next_line(std::string_view& text) {
+  const auto line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(text.size(), line.size() + 1));
+  return line;
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> mounts_below(BorrowedFd directory) {
@@ -55,21 +73,30 @@ Result<std::vector<std::string>> mounts_below(BorrowedFd directory) {
   if (length < 0) return errno_failure(self);
   std::string above(path.data(), static_cast<size_t>(length));
   if (above != "/") above += '/';
-  const UniqueFd table(retry([] { return ::open(kTable, O_RDONLY | O_CLOEXEC); }));
-  if (!table.is_open()) return errno_failure(kTable);
-  auto bytes = read_file(table.borrow(), kMaxTable);
-  if (!bytes) return failure(bytes.error().in(kTable));
-  std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  const auto table = read_table();
+  if (!table) return failure(table.error());
   std::vector<std::string> mounts;
-  while (!text.empty()) {
-    const auto line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  for (std::string_view text = *table; !text.empty();) {
+    const auto line = next_line(text);
     auto place = unescaped(column(line, kPlaceColumn));
     if (place.size() > above.size() && place.starts_with(above)) {
       mounts.push_back(place.substr(above.size()));
     }
   }
   return mounts;
+}
+
+Result<std::string> type_of_mounted(dev_t device) {
+  const auto table = read_table();
+  if (!table) return failure(table.error());
+  const auto wanted = std::to_string(major(device)) + ":" + std::to_string(minor(device));
+  for (std::string_view text = *table; !text.empty();) {
+    const auto line = next_line(text);
+    const auto end = line.find(kEndOfOptions);
+    if (column(line, kDeviceColumn) != wanted || end == std::string_view::npos) continue;
+    return std::string(column(line.substr(end + kEndOfOptions.size()), 0));
+  }
+  return std::string();
 }
 
 Result<bool> is_mount(BorrowedFd directory) {

@@ -143,6 +143,7 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
   item.fds = std::move(frame.fds);
   if (!reader.done() || item.sequence >> kSequenceBits != 0) return false;
   if (item.fds.empty() && !item.error && !item.lost) return false;
+  if (!handover_.is_good(item.fds)) return false;
   const auto is_lost = [](const Item& other) { return other.is_file && other.lost; };
   const auto waits = std::ranges::find_if(outbox_, [&](const Item& other) {
     return is_lost(other) && other.sequence == item.sequence;

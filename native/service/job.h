@@ -12,6 +12,7 @@
 
 #include "native/service/access.h"
 #include "native/service/freezer.h"
+#include "native/service/handover.h"
 #include "native/service/inquiry.h"
 #include "native/service/launch.h"
 #include "native/service/origin.h"
@@ -140,6 +141,7 @@ class Job {
   std::unique_ptr<Freezer> freezer_;   // as long as the app is to stand still
   std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
   bool hook_wants_release_ = false;
+  Handover handover_{context_.kind};
   TokenBucket processes_{kMostProcesses, TokenBucket::Time::clock::now()};
   size_t reports_ = 0;
   bool done_ = false;     // the extension has said its result

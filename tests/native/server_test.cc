@@ -1,11 +1,14 @@
 #include "native/service/server.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -231,6 +234,18 @@ TEST_F(ServerTest, of_progress_without_end_a_client_is_told_some) {
   EXPECT_LT(told, 1000);
 }
 
+TEST_F(ServerTest, what_is_no_file_does_not_reach_the_client) {
+  Talk talk;
+  talk.install("com.example.pipe");
+  open_session(talk);
+  talk.append(2, false, list_of("com.example.pipe"));
+  const Frame end = talk.hear(FrameType::kBundleEnd);
+  ByteReader reader(end.body);
+  EXPECT_EQ(reader.get_text(kMaxNameText), "com.example.pipe");
+  EXPECT_EQ(read_error(reader).value_or(Error{}).code, Code::kIpc);
+  EXPECT_EQ(std::ranges::count(talk.heard(), FrameType::kFileReady, &Frame::type), 0);
+}
+
 TEST_F(ServerTest, a_report_that_does_not_follow_the_grammar_is_not_told) {
   size_t reports = 0;
   EXPECT_EQ(end_of("com.example.long", reports).code, Code::kIpc);
@@ -242,6 +257,17 @@ TEST_F(ServerTest, options_that_are_nested_deep_end_nothing) {
   const auto deep = "{\"a\":" + std::string(kDepth, '[') + std::string(kDepth, ']') + "}";
   size_t reports = 0;
   EXPECT_EQ(end_of("com.example.long", reports, deep).code, Code::kIpc) << "its extension has run";
+}
+
+bool send_file(const Channel& service, UniqueFd file) {
+  return service
+      .send(FrameBuilder(FrameType::kFile)
+                .number(uint64_t{1})
+                .text("file")
+                .error(std::nullopt)
+                .fd(std::move(file))
+                .build())
+      .has_value();
 }
 
 // Behaves as its bundle's name says.
@@ -264,14 +290,16 @@ int extension_of_a_test() {
     return service.send(FrameBuilder(FrameType::kDone).error(std::nullopt).build()) ? 0 : 1;
   }
   if (text.find("com.example.flood") != std::string_view::npos) {
-    auto file = sealed_memfd("file", {});
-    if (!file) return 1;
-    (void)service.send(FrameBuilder(FrameType::kFile)
-                           .number(uint64_t{1})
-                           .text("file")
-                           .error(std::nullopt)
-                           .fd(std::move(*file))
-                           .build());
+    const auto made = sealed_memfd("file", {});
+    if (!made) return 1;
+    auto file = reopen_readonly(made->borrow());
+    if (!file || !send_file(service, std::move(*file))) return 1;
+  }
+  if (text.find("com.example.pipe") != std::string_view::npos) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return 1;
+    const UniqueFd other(ends[1]);
+    return send_file(service, UniqueFd(ends[0])) ? 0 : 1;
   }
   const Frame report = FrameBuilder(FrameType::kReport).text("{}").build();
   for (int i = 0; i < 1000; ++i) {
