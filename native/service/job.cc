@@ -264,6 +264,10 @@ void Job::pump() {
       continue;
     }
     const auto sequence = item.sequence;
+    if (abandoned_) {
+      settle_extension(sequence, Outcome::kTaken);
+      continue;
+    }
     if (!hand_out(item, false)) refused_.insert(sequence);
     sent_.emplace(sequence, std::move(item));
   }
@@ -272,6 +276,7 @@ void Job::pump() {
 }
 
 bool Job::may_leave(const Item& item) {
+  if (abandoned_) return true;
   if (item.lost) {
     retry_later();
     return false;
@@ -425,6 +430,15 @@ bool Job::cancel(Error error) {
   if (published_ || !completing_.empty() || has_result()) return false;
   stop(std::move(error));
   return true;
+}
+
+void Job::abandon() {
+  if (phase_ != Phase::kRunning || aborted_) return;
+  abandoned_ = true;
+  for (const auto& [sequence, item] : sent_) settle_extension(sequence, Outcome::kTaken);
+  sent_.clear();
+  refused_.clear();
+  pump();
 }
 
 void Job::progress() { deadline_.progress(Clock::now()); }

@@ -80,6 +80,10 @@ class Job {
   // is finished first, and one that has its result keeps it.
   bool cancel(Error error);
 
+  // Nobody is there to take its files any more: they count as taken, so that what is to be finished
+  // waits for nobody.
+  void abandon();
+
   static constexpr unsigned kSequenceBits = 40;  // a file's number; above them its job's
 
  private:
@@ -147,6 +151,7 @@ class Job {
   bool done_ = false;     // the extension has said its result
   bool aborted_ = false;  // what is still under way does not count
   bool exited_ = false;
+  bool abandoned_ = false;
 
   std::deque<Item> outbox_;                         // not yet at the client, in order
   std::map<uint64_t, Item> sent_;                   // at the client and not yet taken

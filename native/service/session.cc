@@ -254,6 +254,7 @@ void Session::release() {
   const auto running = running_;  // one that ends at once leaves it
   for (const auto& [name, index] : running) {
     (void)jobs_[index]->cancel(error);  // one that is committing ends by itself
+    jobs_[index]->abandon();
   }
   end_if_released();
 }

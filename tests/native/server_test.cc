@@ -106,6 +106,16 @@ class Talk {
     return found;
   }
 
+  // Goes away. Whether all of it has ended by then.
+  bool leave() {
+    client_.reset();
+    const auto late =
+        loop_->call_at(Loop::Clock::now() + std::chrono::seconds(10), [this] { loop_->stop(); });
+    EXPECT_TRUE(server_.is_idle() || loop_->run());
+    loop_->cancel(late);
+    return server_.is_idle();
+  }
+
   void append(uint32_t request, bool more, UniqueFd list) {
     say(FrameBuilder(FrameType::kAppend)
             .number(request)
@@ -123,11 +133,14 @@ class Talk {
 
   [[nodiscard]] const std::vector<Frame>& heard() const { return heard_; }
   [[nodiscard]] bool is_idle() const { return server_.is_idle(); }
+  [[nodiscard]] bool notes_restore_of(const std::string& bundle) const {
+    return std::filesystem::exists(scratch_ / ("var/lib/backupkit/restores/" + bundle));
+  }
 
  private:
   ScratchDirectory scratch_;
   std::unique_ptr<Loop> loop_ = Loop::make().value();
-  Server server_{*loop_, scratch_.fd(), ServiceSettings{}, [] {}};
+  Server server_{*loop_, scratch_.fd(), ServiceSettings{}, [this] { loop_->stop(); }};
   std::optional<Channel> client_;
   std::vector<Frame> heard_;
 };
@@ -139,10 +152,9 @@ UniqueFd list_of(const std::string& name, const std::string& options = "") {
   return sealed_memfd("list", encode_list(list)).value();
 }
 
-void open_session(Talk& talk) {
-  talk.say(FrameBuilder(FrameType::kOpenSession)
-               .number(uint32_t{1})
-               .number(static_cast<uint8_t>(SessionKind::kIncremental)));
+void open_session(Talk& talk, SessionKind kind = SessionKind::kIncremental) {
+  talk.say(
+      FrameBuilder(FrameType::kOpenSession).number(uint32_t{1}).number(static_cast<uint8_t>(kind)));
   const Frame answer = talk.hear(FrameType::kReply);
   ByteReader reply(answer.body);
   EXPECT_EQ(reply.get<uint32_t>(), 1U);
@@ -259,6 +271,45 @@ TEST_F(ServerTest, options_that_are_nested_deep_end_nothing) {
   EXPECT_EQ(end_of("com.example.long", reports, deep).code, Code::kIpc) << "its extension has run";
 }
 
+// A client that has just heard that its restore of such a bundle is published.
+void publish(Talk& talk, const std::string& bundle) {
+  talk.install(bundle);
+  open_session(talk, SessionKind::kRestore);
+  const auto capabilities = R"({"bundleInfos": [{"name": ")" + bundle + R"("}]})";
+  const std::span bytes(reinterpret_cast<const uint8_t*>(capabilities.data()), capabilities.size());
+  talk.say(FrameBuilder(FrameType::kAppend)
+               .number(uint32_t{2})
+               .number(uint8_t{0})
+               .fd(list_of(bundle))
+               .fd(sealed_memfd("capabilities", bytes).value()));
+  EXPECT_EQ(talk.hear(FrameType::kBundleBegin).type, FrameType::kBundleBegin);
+  talk.say(FrameBuilder(FrameType::kFileHandle).number(uint32_t{3}).text(bundle).text("file"));
+  EXPECT_EQ(talk.hear(FrameType::kFileReady).type, FrameType::kFileReady);
+  talk.say(FrameBuilder(FrameType::kPublish).number(uint32_t{4}).text(bundle).text(""));
+  const Frame answer = talk.hear(FrameType::kReply);
+  ByteReader reply(answer.body);
+  EXPECT_EQ(reply.get<uint32_t>(), 4U);
+  EXPECT_FALSE(read_error(reply).has_value());
+}
+
+TEST_F(ServerTest, a_restore_whose_client_leaves_without_taking_a_file_is_finished) {
+  Talk talk;
+  publish(talk, "com.example.waits");
+  EXPECT_TRUE(talk.leave());
+  EXPECT_FALSE(talk.notes_restore_of("com.example.waits")) << "it ended well";
+}
+
+TEST_F(ServerTest, an_extension_that_is_done_before_its_files_were_taken_holds_nobody_up) {
+  Talk talk;
+  publish(talk, "com.example.hurries");
+  EXPECT_TRUE(talk.leave());
+}
+
+bool is_settled(const Frame& frame, uint64_t sequence) {
+  ByteReader reader(frame.body);
+  return frame.type == FrameType::kSettled && reader.get<uint64_t>() == sequence;
+}
+
 bool send_file(const Channel& service, UniqueFd file) {
   return service
       .send(FrameBuilder(FrameType::kFile)
@@ -270,6 +321,34 @@ bool send_file(const Channel& service, UniqueFd file) {
       .has_value();
 }
 
+// Hands out one file for one Handle, and says that it is done when all is published; before that it
+// waits for its file to be taken, or it does not.
+int restore_of_a_test(const Channel& service, bool waits) {
+  const auto say = [&](FrameBuilder& frame) { return service.send(frame.build()).has_value(); };
+  const auto done = [&] { return say(FrameBuilder(FrameType::kDone).error(std::nullopt)); };
+  for (;;) {
+    const auto arrival = service.receive();
+    if (!arrival || arrival->receipt != Receipt::kMessage) return 1;
+    for (const auto& frame : arrival->frames) {
+      bool told = true;
+      if (frame.type == FrameType::kHandle) {
+        told = send_file(service, UniqueFd(::memfd_create("file", MFD_CLOEXEC)));
+      } else if (frame.type == FrameType::kPublishFile) {
+        ByteReader reader(frame.body);
+        told = say(FrameBuilder(FrameType::kPublished)
+                       .number(reader.get<uint32_t>())
+                       .error(std::nullopt)) &&
+               (waits || done());
+      } else if (waits && is_settled(frame, 1)) {
+        told = done();
+      } else if (is_settled(frame, kDoneSequence)) {
+        return 0;
+      }
+      if (!told) return 1;
+    }
+  }
+}
+
 // Behaves as its bundle's name says.
 int extension_of_a_test() {
   const Channel service{UniqueFd(3)};
@@ -278,6 +357,11 @@ int extension_of_a_test() {
   const auto settings = read_sealed(start->frames[0].fds[1].borrow(), kMaxListBytes);
   if (!settings) return 1;
   const std::string_view text(reinterpret_cast<const char*>(settings->data()), settings->size());
+  for (const auto& [name, waits] : {std::pair("waits", true), std::pair("hurries", false)}) {
+    if (text.find(std::string("com.example.") + name) != std::string_view::npos) {
+      return restore_of_a_test(service, waits);
+    }
+  }
   if (text.find("com.example.long") != std::string_view::npos) {
     return service.send(FrameBuilder(FrameType::kReport).text("{}").number(1).build()) ? 0 : 1;
   }
