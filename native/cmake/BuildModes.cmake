@@ -56,14 +56,15 @@ function(backupkit_test name)
 endfunction()
 
 # tests/fuzz/<name>_fuzzer.cc as a program of libFuzzer, and as the ctest <name>_fuzzer, which runs
-# what is in the corpus and then makes new inputs of it for some seconds. `fuzzers` builds them all.
+# what is in the corpus and then makes new inputs of it for some seconds. What is named behind these
+# goes to libFuzzer. `fuzzers` builds them all.
 function(backupkit_fuzzer name layer corpus seconds)
   add_executable(${name}_fuzzer tests/fuzz/${name}_fuzzer.cc)
   target_link_libraries(${name}_fuzzer PRIVATE backupkit_${layer} backupkit_options)
   target_link_options(${name}_fuzzer PRIVATE -fsanitize=fuzzer)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/corpus/${name})
   add_test(NAME ${name}_fuzzer
-           COMMAND ${name}_fuzzer -max_total_time=${seconds} -max_len=65536 -print_final_stats=1
+           COMMAND ${name}_fuzzer -max_total_time=${seconds} -max_len=65536 -print_final_stats=1 ${ARGN}
                    ${PROJECT_BINARY_DIR}/corpus/${name} ${PROJECT_SOURCE_DIR}/${corpus})
   if(NOT TARGET fuzzers)
     add_custom_target(fuzzers)
