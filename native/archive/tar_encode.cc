@@ -13,7 +13,7 @@
 #include "native/archive/pax.h"
 #include "native/archive/sparse.h"
 #include "native/archive/tar_block.h"
-#include "native/base/percent.h"
+#include "native/base/utf8.h"
 
 namespace backupkit {
 namespace {

@@ -11,9 +11,6 @@
 
 namespace backupkit {
 
-// True when `text` is made of valid UTF-8 sequences.
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 // True when percent_encode() would change `text`.
 [[nodiscard]] bool needs_percent(std::string_view text);
 

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "native/base/utf8.h"
+
 namespace backupkit {
 namespace {
 
