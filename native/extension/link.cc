@@ -223,6 +223,10 @@ Result<void> Link::report(std::string_view text) {
   return send(FrameBuilder(FrameType::kReport).text(text).build());
 }
 
+Result<void> Link::recovered(std::string_view what) {
+  return send(FrameBuilder(FrameType::kRecovered).text(what).build());
+}
+
 Result<void> Link::freeze() {
   if (auto sent = send(FrameBuilder(FrameType::kFreeze).build()); !sent) return sent;
   auto answer = next();

@@ -77,6 +77,8 @@ class Link {
 
   [[nodiscard]] Result<void> published(uint32_t request, const std::optional<Error>& error);
   [[nodiscard]] Result<void> report(std::string_view json);
+  // Says what became of an interrupted restore.
+  [[nodiscard]] Result<void> recovered(std::string_view what);
   [[nodiscard]] Result<void> hook_ready(bool takes_release);
 
   // Has the app stand still, as far as it can be brought to, and lets it go.

@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "native/base/log.h"
 #include "native/extension/backup.h"
 #include "native/extension/backup_directory.h"
 #include "native/extension/confinement.h"
@@ -99,7 +98,7 @@ Result<Job> read_start(Frame start, Link& link) {
 }
 
 // Ends what an earlier restore has left in the sandbox.
-Result<std::string> recover(const Job& job, RecoveryPlan plan, Hook& hook) {
+Result<std::string> recover(const Job& job, RecoveryPlan plan, Hook& hook, Link& link) {
   const auto restored = [&](const std::string& text) -> Result<void> {
     auto settings = Settings::parse(text);
     if (!settings) return failure(settings.error());
@@ -110,19 +109,21 @@ Result<std::string> recover(const Job& job, RecoveryPlan plan, Hook& hook) {
   auto recovered = recover(job.sandbox.borrow(), plan, restored);
   if (!recovered) return failure(recovered.error().in("an interrupted restore"));
   std::string done(describe(*recovered));
-  if (!done.empty()) log_line("'" + job.settings.bundle + "': " + done);
+  if (!done.empty()) {
+    if (auto told = link.recovered(done); !told) return failure(told.error());
+  }
   return done;
 }
 
 Result<void> answer_call(const Job& job, Hook& hook, Link& link) {
   const auto call = static_cast<AppCall>(job.settings.app_call);
   if (call == AppCall::kRecover) {
-    auto done = recover(job, {.undoes = job.settings.app_info == "undo"}, hook);
+    auto done = recover(job, {.undoes = job.settings.app_info == "undo"}, hook, link);
     if (!done) return failure(done.error());
     return link.report(*done);
   }
   if (call == AppCall::kCleanTemp) {
-    if (auto done = recover(job, {.undoes = true, .drops = true}, hook); !done)
+    if (auto done = recover(job, {.undoes = true, .drops = true}, hook, link); !done)
       return failure(done.error());
     auto removed = remove_backup_directory(job.sandbox.borrow());
     if (!removed) return failure(removed.error());
@@ -139,8 +140,8 @@ Result<void> empty_for_the_app(const Job& job) {
   return empty_backup_directory(job.sandbox.borrow());
 }
 
-Result<void> make_ready(const Job& job, Hook& hook) {
-  auto recovered = recover(job, {.waits = true}, hook);
+Result<void> make_ready(const Job& job, Hook& hook, Link& link) {
+  auto recovered = recover(job, {.waits = true}, hook, link);
   if (!recovered) return failure(recovered.error());
   return empty_for_the_app(job);
 }
@@ -153,7 +154,7 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
     served = failure(hook.error());
   } else if (job.kind == SessionKind::kAppCall) {
     return answer_call(job, *hook, link);
-  } else if (auto ready = make_ready(job, *hook); !ready) {
+  } else if (auto ready = make_ready(job, *hook, link); !ready) {
     served = failure(ready.error());
   } else if (job.kind == SessionKind::kRestore) {
     auto restored = restore(job.sandbox.borrow(), job.settings, *hook, link);
@@ -176,14 +177,11 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
 }  // namespace
 
 int extension_main(int argc, char** argv, LinkTime time) {
-  if (auto prepared = prepare(argc, argv); !prepared) {
-    log_line("extension: " + prepared.error().message());
-    return 1;
-  }
+  const auto prepared = prepare(argc, argv);
   Link link(UniqueFd(kChannelFd), std::move(time));
   auto start = link.next();
   if (!start) return 0;  // the service has gone
-  auto job = read_start(std::move(*start), link);
+  auto job = prepared ? read_start(std::move(*start), link) : failure(prepared.error());
   std::optional<Transaction> standing;
   auto served = job ? serve(*job, link, standing) : failure(job.error());
   if (!served && served.error().code == Code::kClosed) return 0;

@@ -1,5 +1,6 @@
 #include "native/protocol/wire.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -15,6 +16,12 @@ namespace {
 constexpr size_t kHeaderBytes = 2 * sizeof(uint16_t);
 
 }  // namespace
+
+std::string_view describe(SessionKind kind) {
+  constexpr std::array<std::string_view, 4> kNames = {"backup", "restore", "incremental backup",
+                                                      "app call"};
+  return kNames.at(static_cast<size_t>(kind));
+}
 
 FrameBuilder& FrameBuilder::text(std::string_view value) {
   body_.put_text(value);

@@ -47,6 +47,7 @@
 //   85 HookReady    u8 takes onRelease
 //   86 Freeze       the app may stand still from now on
 //   87 Thaw
+//   88 Recovered    text what became of an interrupted restore
 //
 // The sealed list of Append: u32 n, n x {text name, text source, text app's info, text options,
 // i32 priority, i64 time of the last incremental backup, u8 has manifest}. Of several Append with
@@ -119,10 +120,14 @@ enum class FrameType : uint16_t {
   kHookReady = 85,
   kFreeze = 86,
   kThaw = 87,
+  kRecovered = 88,
 };
 
 // What an extension is for; a session is one of the first three.
 enum class SessionKind : uint8_t { kBackup = 0, kRestore = 1, kIncremental = 2, kAppCall = 3 };
+
+// "backup", "restore", "incremental backup" or "app call".
+[[nodiscard]] std::string_view describe(SessionKind kind);
 
 // What of the app is asked for outside of a session's bundles.
 enum class AppCall : uint8_t {

@@ -41,6 +41,7 @@ struct Options {
   std::string socket;
   bool embedded = false;
   std::chrono::milliseconds idle = std::chrono::seconds(30);
+  LogLevel log_level = LogLevel::kWarning;
 };
 
 bool read_duration(const char* text, std::chrono::milliseconds& duration) {
@@ -49,6 +50,12 @@ bool read_duration(const char* text, std::chrono::milliseconds& duration) {
   const auto [stop, error] = std::from_chars(text, end, number);
   duration = std::chrono::milliseconds(number);
   return error == std::errc() && stop == end;
+}
+
+bool read_level(std::string_view text, LogLevel& level) {
+  const auto found = level_of(text);
+  level = found.value_or(level);
+  return found.has_value();
 }
 
 std::optional<Options> parse(int argc, char** argv) {
@@ -61,7 +68,9 @@ std::optional<Options> parse(int argc, char** argv) {
       options.root = argv[++i];
     } else if (argument == "--socket" && i + 1 < argc) {
       options.socket = argv[++i];
-    } else if (argument == "--idle" && i + 1 < argc && read_duration(argv[i + 1], options.idle)) {
+    } else if ((argument == "--log-level" && i + 1 < argc &&
+                read_level(argv[i + 1], options.log_level)) ||
+               (argument == "--idle" && i + 1 < argc && read_duration(argv[i + 1], options.idle))) {
       ++i;
     } else {
       return std::nullopt;
@@ -132,8 +141,9 @@ std::optional<int> read_signal(BorrowedFd signals) {
 // What is wrong with the file is logged, and what held so far holds on.
 void reload(BorrowedFd root, Server& server) {
   auto settings = ServiceSettings::read(root);
-  if (!settings) return log_line("reload: " + settings.error().message());
+  if (!settings) return log_failure(LogLevel::kError, "reload of the settings", settings.error());
   server.configure(std::move(*settings));
+  log_line(LogLevel::kInfo, "the settings were read anew");
 }
 
 // Every file under way has descriptors here; the limit that is in force by default suits select(2).
@@ -153,6 +163,7 @@ Result<void> open_door(Server& server, const Options& options) {
   }
   auto listener = listener_of(options);
   if (!listener) return failure(listener.error());
+  log_line(LogLevel::kInfo, "serves '" + options.root + "'");
   return server.listen(std::move(*listener));
 }
 
@@ -189,13 +200,14 @@ Result<std::unique_ptr<RecoveryRun>> start_recovery(Loop& loop, BorrowedFd root)
 void log_missing_confinement() {
   const auto landlock = landlock_version();
   if (!landlock || *landlock == 0) {
-    log_line(
-        "this kernel has no Landlock of Linux 5.19 or later: only their user's rights keep "
-        "extensions and hooks from other files");
+    log_line(LogLevel::kWarning,
+             "this kernel has no Landlock of Linux 5.19 or later: only their user's rights keep "
+             "extensions and hooks from other files");
   }
   const auto filters = has_call_filters();
   if (!filters || !*filters) {
-    log_line("this kernel does not filter system calls: extensions and hooks may make them all");
+    log_line(LogLevel::kWarning,
+             "this kernel does not filter system calls: extensions and hooks may make them all");
   }
 }
 
@@ -241,10 +253,13 @@ int daemon_main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options) {
     log_line(
-        "usage: backupd [--root DIR] [--socket PATH] [--idle MILLISECONDS] | backupd --embedded "
-        "--root DIR");
+        LogLevel::kError,
+        "usage: backupd [--root DIR] [--socket PATH] [--idle MILLISECONDS] [--log-level LEVEL] | "
+        "backupd --embedded --root DIR [--log-level LEVEL]; LEVEL is error, warning, info or "
+        "debug");
     return 2;
   }
+  open_log(options->log_level, options->embedded);
   (void)std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   auto ground = take_ground(options->root);
@@ -252,15 +267,15 @@ int daemon_main(int argc, char** argv) {
     if (options->embedded) {
       send_refusal(BorrowedFd(kPassedFd), ground.error());
     } else {
-      log_line(ground.error().message());
+      log_failure(LogLevel::kError, "service of '" + options->root + "'", ground.error());
     }
     return 1;
   }
   log_missing_confinement();
   auto served = serve(*ground, *options);
-  if (served) return 0;
-  log_line(served.error().message());
-  return 1;
+  if (served) log_line(LogLevel::kInfo, "ends");
+  if (!served) log_failure(LogLevel::kError, "service of '" + options->root + "'", served.error());
+  return served ? 0 : 1;
 }
 
 }  // namespace backupkit

@@ -88,6 +88,11 @@ class Guard {
     return watched ? thawed : watched;
   }
 
+  // Says why it could not; a service that has gone thaws by its successor.
+  void tell(const Error& error) const {
+    (void)channel_.send(FrameBuilder(FrameType::kDone).error(error).build());
+  }
+
  private:
   Result<void> tell_if_frozen(BorrowedFd events) {
     if (told_ || !is_frozen(events)) return {};
@@ -127,7 +132,7 @@ Result<void> thaw_cgroup(BorrowedFd root, const std::string& name) {
 }
 
 void log_frozen(const std::string& bundle, const Error& error) {
-  log_line("the app of '" + bundle + "' may be frozen: " + error.message());
+  log_failure(LogLevel::kError, "thaw of the app of '" + bundle + "', which may be frozen,", error);
 }
 
 }  // namespace
@@ -149,7 +154,7 @@ Result<std::unique_ptr<Freezer>> Freezer::start(Loop& loop, BorrowedFd root, con
   if (auto noted = note(root, Note::kFrozen, bundle.name); !noted) return failure(noted.error());
   freezer->switch_ = std::move(*file);
   Worker::Handlers handlers;
-  handlers.frame = [self = freezer.get()](const Frame&) { self->tell(); };
+  handlers.frame = [self = freezer.get()](const Frame& frame) { self->on_frame(frame); };
   handlers.broken = [](const Error&) {};  // its exit follows
   handlers.exit = [self = freezer.get()](int) {
     self->guard_.reset();
@@ -179,13 +184,21 @@ void Freezer::thaw() {
   forget(root_, Note::kFrozen, bundle_);
 }
 
+void Freezer::on_frame(const Frame& frame) {
+  ByteReader reader(frame.body);
+  if (frame.type == FrameType::kFrozen) return tell();
+  if (const auto error = read_error(reader)) {
+    log_failure(LogLevel::kWarning, "freeze of the app of '" + bundle_ + "'", *error);
+  }
+}
+
 void Freezer::tell() {
   if (const auto frozen = std::exchange(frozen_, nullptr)) frozen();
 }
 
 void thaw_left(BorrowedFd root) {
   const auto left = noted(root, Note::kFrozen);
-  if (!left) return log_line("what is frozen: " + left.error().message());
+  if (!left) return log_failure(LogLevel::kError, "look for what is frozen", left.error());
   for (const auto& name : *left) {
     if (const auto thawed = thaw_cgroup(root, name); !thawed) {
       log_frozen(name, thawed.error());
@@ -204,7 +217,7 @@ int freeze_main(int argc, char** argv) {
   Guard guard(Channel{UniqueFd(kChannelFd)},
               Clock::now() + std::chrono::milliseconds(milliseconds));
   const auto done = guard.run();
-  if (!done) log_line("freeze: " + done.error().message());
+  if (!done) guard.tell(done.error());
   return done ? 0 : 1;
 }
 

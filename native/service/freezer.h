@@ -31,6 +31,7 @@ class Freezer {
       : loop_(loop), root_(root), bundle_(std::move(bundle)), frozen_(std::move(frozen)) {}
 
   void thaw();
+  void on_frame(const Frame& frame);
   void tell();
 
   Loop& loop_;

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "native/base/log.h"
 #include "native/base/syscall.h"
 
 namespace backupkit {
@@ -72,7 +73,7 @@ Result<std::unique_ptr<HookProcess>> HookProcess::start(Loop& loop, const HookPl
   program.sandbox = std::move(*sandbox);
   auto pair = stream_pair();
   if (!pair) return failure(pair.error());
-  std::unique_ptr<HookProcess> hook(new HookProcess(loop, std::move(exit)));
+  std::unique_ptr<HookProcess> hook(new HookProcess(loop, program.bundle, std::move(exit)));
   auto child = spawn("/proc/self/exe", arguments_of(program), pair->second.borrow(),
                      {.directory = plan.sandbox, .is_bare = true});
   if (!child) return failure(child.error());
@@ -113,7 +114,10 @@ void HookProcess::finish(const std::string& last_request) {
   // for which nobody waits ends by that. This fails where it has gone already.
   (void)::shutdown(channel_.get(), last_request.empty() ? SHUT_RDWR : SHUT_WR);
   loop_.cancel(patience_);
-  patience_ = loop_.call_at(Loop::Clock::now() + kPatience, [this] { kill(); });
+  patience_ = loop_.call_at(Loop::Clock::now() + kPatience, [this] {
+    log_line(LogLevel::kWarning, "the hook of '" + bundle_ + "' did not end and was killed");
+    kill();
+  });
 }
 
 }  // namespace backupkit

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "native/io/loop.h"
 #include "native/io/process.h"
@@ -41,9 +42,11 @@ class HookProcess {
   void kill() { kill_group(child_); }
 
  private:
-  HookProcess(Loop& loop, std::function<void()> exit) : loop_(loop), exit_(std::move(exit)) {}
+  HookProcess(Loop& loop, std::string bundle, std::function<void()> exit)
+      : loop_(loop), bundle_(std::move(bundle)), exit_(std::move(exit)) {}
 
   Loop& loop_;
+  std::string bundle_;
   std::function<void()> exit_;
   UniqueFd channel_;
   Child child_;

@@ -210,7 +210,8 @@ std::vector<std::string> arguments_of(const HookProgram& program) {
 int hook_main(int argc, char** argv) {
   const auto all = std::span(argv, static_cast<size_t>(argc));
   const auto failed = become_program(all.subspan(2));
-  log_line("hook: " + failed.error().message());  // to where its stderr goes by now
+  // To where its stderr goes by now.
+  log_failure(LogLevel::kError, "start of a hook", failed.error());
   return kCannotExecute;
 }
 

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "native/base/log.h"
+
 namespace backupkit {
 namespace {
 
@@ -47,6 +49,7 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
   const bool undoes = call == AppCall::kRecover && argument == "undo";
   if (call == AppCall::kCleanTemp || undoes) found->hook.clear();  // the extension's own work
   std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
+  inquiry->bundle_ = bundle;
   const json settings = {
       {"name", bundle}, {"appCall", static_cast<int>(call)}, {"appInfo", std::move(argument)}};
   LaunchPlan plan{.kind = SessionKind::kAppCall,
@@ -103,6 +106,8 @@ void Inquiry::on_frame(Frame frame) {
   } else if (frame.type == FrameType::kReport) {
     answer_.text = reader.get_text(kMaxText);
     if (report_) report_(answer_.text);
+  } else if (frame.type == FrameType::kRecovered) {
+    log_line(LogLevel::kWarning, "'" + bundle_ + "': " + reader.get_text(kMaxText));
   } else if (frame.type == FrameType::kDone) {
     said_ = true;
     if (auto error = read_error(reader)) error_ = std::move(error);

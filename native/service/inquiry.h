@@ -57,6 +57,7 @@ class Inquiry {
   [[nodiscard]] Worker::Handlers handlers();
 
   Loop& loop_;
+  std::string bundle_;  // whose own code or extension is asked
   Launch process_;
   Done done_;
   std::function<void(const std::string&)> report_;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "native/base/log.h"
 #include "native/service/bundle_settings.h"
 #include "native/service/notes.h"
 
@@ -58,10 +59,13 @@ void Job::start() {
   context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(error_).build());
   if (error_) {
     phase_ = Phase::kEnded;
+    log_failure(when_told(LogLevel::kError), "begin of the " + subject(), *error_);
     return;
   }
   phase_ = Phase::kRunning;
+  log_line(LogLevel::kInfo, subject() + " begins");
   const auto now = Clock::now();
+  begun_ = now;
   deadline_ = Deadline(context_.settings.idle_limit, now);
   watch_deadline();
   if (context_.kind != SessionKind::kRestore && context_.settings.max_send_rate > 0) {
@@ -120,6 +124,9 @@ bool Job::take_frame(Frame& frame) {
       return reader.done() && freeze();
     case FrameType::kThaw:
       freezer_.reset();
+      return reader.done();
+    case FrameType::kRecovered:
+      log_line(LogLevel::kWarning, "'" + name() + "': " + reader.get_text(kMaxText));
       return reader.done();
     case FrameType::kDone:
       done_ = true;
@@ -209,6 +216,8 @@ bool Job::freeze() {
 }
 
 void Job::on_exit(int status) {
+  log_line(LogLevel::kDebug,
+           "the extension of '" + name() + "' ended with status " + std::to_string(status));
   freezer_.reset();
   process_.extension.reset();
   exited_ = true;
@@ -251,7 +260,11 @@ void Job::recover(bool is_well, bool is_finished) {
 }
 
 void Job::not_recovered(const Error& error) {
-  if (error_) error_->context += "; its old data are not back yet: " + error.message();
+  if (error_) {
+    error_->context += "; its old data are not back yet: " + error.message();
+  } else {
+    log_failure(LogLevel::kError, "recovery of '" + name() + "'", error);
+  }
 }
 
 // Hands the client what may go now.
@@ -268,6 +281,7 @@ void Job::pump() {
       settle_extension(sequence, Outcome::kTaken);
       continue;
     }
+    if (!item.error) ++files_;
     if (!hand_out(item, false)) refused_.insert(sequence);
     sent_.emplace(sequence, std::move(item));
   }
@@ -507,7 +521,23 @@ void Job::tell_end() {
   }
   publishing_.clear();
   context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());
+  log_end();
   context_.ended(*this);
+}
+
+std::string Job::subject() const {
+  return std::string(describe(context_.kind)) + " of '" + name() + "'";
+}
+
+void Job::log_end() const {
+  if (error_) {
+    // Who asks for an end has not failed.
+    const bool is_wanted = error_->code == Code::kCancelled;
+    log_failure(is_wanted ? LogLevel::kInfo : when_told(LogLevel::kError), subject(), *error_);
+  }
+  log_line(LogLevel::kInfo, subject() + " ended" + (error_ ? " with an error" : "") + " after " +
+                                seconds_text(Clock::now() - begun_) + ", " +
+                                std::to_string(files_) + " files were handed out");
 }
 
 }  // namespace backupkit

@@ -1,6 +1,7 @@
 // One bundle of a session: its extension, its time, and its files on their way to the client.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -55,6 +56,7 @@ class Job {
   [[nodiscard]] bool is_waiting() const { return phase_ == Phase::kWaiting; }
   [[nodiscard]] bool is_running() const { return phase_ == Phase::kRunning; }
   [[nodiscard]] bool is_refused() const { return error_.has_value(); }
+  [[nodiscard]] bool has_failed() const { return phase_ == Phase::kEnded && error_.has_value(); }
 
   // Before it starts: what it will work on, or why it will not begin.
   void admit(Bundle bundle, Origin origin);
@@ -131,6 +133,8 @@ class Job {
   [[nodiscard]] bool has_result() const;
   void finish_if_done();
   void tell_end();
+  [[nodiscard]] std::string subject() const;
+  void log_end() const;
 
   const JobContext& context_;
   BundleRequest request_;
@@ -139,6 +143,8 @@ class Job {
   Bundle bundle_;
   Origin origin_;
   Phase phase_ = Phase::kWaiting;
+  Loop::Clock::time_point begun_;
+  uint64_t files_ = 0;  // handed to the client
   std::optional<Error> error_;
 
   Launch process_;

@@ -85,20 +85,21 @@ void RecoveryRun::next() {
 void RecoveryRun::on_answer(const std::string& bundle, const Result<Answer>& answer) {
   if (answer) return forget(root_, Note::kRestore, bundle);
   clean_ = false;
-  log_line("recovery of '" + bundle + "': " + answer.error().message());
+  log_failure(LogLevel::kError, "recovery of '" + bundle + "'", answer.error());
 }
 
 int recover_main(int argc, char** argv) {
+  open_log(LogLevel::kWarning, false);
   std::string path = "/";
   if (argc == 4 && std::string_view(argv[2]) == "--root") {
     path = argv[3];
   } else if (argc != 2) {
-    log_line("usage: backupd --recover [--root DIR]");
+    log_line(LogLevel::kError, "usage: backupd --recover [--root DIR]");
     return 2;
   }
   (void)std::signal(SIGPIPE, SIG_IGN);
   auto clean = recover_root(path);
-  if (!clean) log_line(clean.error().message());
+  if (!clean) log_failure(LogLevel::kError, "recovery below '" + path + "'", clean.error());
   return clean && *clean ? 0 : 1;
 }
 

@@ -13,9 +13,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "native/base/log.h"
 #include "native/io/tmpfile.h"
 #include "native/service/attachments.h"
 #include "native/service/survey.h"
@@ -29,7 +31,11 @@ constexpr size_t kMaxInquiries = 16;        // of one client
 // Nothing tells when there is a descriptor for one more client.
 constexpr auto kAcceptAgain = std::chrono::milliseconds(20);
 
-constexpr std::array kKindNames = {"backup", "restore", "incremental backup"};
+// By their numbers.
+constexpr std::array<std::string_view, 15> kRequests = {
+    "",           "Hello",       "Capabilities", "OpenSession", "Append",
+    "FileHandle", "Publish",     "Release",      "Settle",      "Version",
+    "AppCall",    "UpdateTimer", "UpdateRate",   "Cancel",      "DataSize"};
 
 Error no_session() {
   return {Code::kNotPermitted, 0, "there is no open session on this connection"};
@@ -51,11 +57,17 @@ struct Server::Client {
   PeerCredentials credentials{};
   bool trusted = false;
   bool greeted = false;
+  bool refused = false;  // and the log says so
   uint32_t window = kMaxWindow;
   std::optional<Error> refusal;  // what every call of it is answered with
   Pending append;
   size_t inquiries = 0;
   std::optional<std::pair<uint64_t, uint32_t>> sizing;  // the inquiry and its request
+
+  [[nodiscard]] std::string name() const {
+    return "process " + std::to_string(credentials.pid) + " (uid " +
+           std::to_string(credentials.uid) + ")";
+  }
 };
 
 Server::Server(Loop& loop, BorrowedFd root, ServiceSettings settings, std::function<void()> idle)
@@ -82,6 +94,9 @@ void Server::close_listener() {
 void Server::on_listener() {
   auto socket = accept_seqpacket(listener_.borrow());
   if (!socket) {
+    if (!std::exchange(turns_away_, true)) {
+      log_failure(LogLevel::kWarning, "taking of a connection", socket.error());
+    }
     // It stays ready as long as somebody waits: watching it would not let the loop rest.
     loop_.forget(listener_.borrow());
     accept_timer_ = loop_.call_at(Loop::Clock::now() + kAcceptAgain, [this] {
@@ -91,7 +106,9 @@ void Server::on_listener() {
   }
   if (!socket->is_open()) return;  // it went away again
   make_room();
-  (void)adopt(std::move(*socket), false);
+  if (auto adopted = adopt(std::move(*socket), false); !adopted) {
+    log_failure(LogLevel::kWarning, "taking of a connection", adopted.error());
+  }
 }
 
 // Whoever connects could otherwise keep all others out: the oldest stranger gives way.
@@ -100,7 +117,15 @@ void Server::make_room() {
     const Client& client = *entry.second;
     return &client != holder_ && (!client.greeted || client.refusal);
   };
-  if (std::ranges::count_if(clients_, is_stranger) < kMaxStrangers) return;
+  if (std::ranges::count_if(clients_, is_stranger) < kMaxStrangers) {
+    turns_away_ = false;
+    return;
+  }
+  if (!std::exchange(turns_away_, true)) {
+    log_line(LogLevel::kWarning,
+             std::to_string(kMaxStrangers) +
+                 " connections have not greeted or may not call: the oldest gives way");
+  }
   drop(std::ranges::find_if(clients_, is_stranger)->first);
 }
 
@@ -114,13 +139,16 @@ Result<void> Server::adopt(UniqueFd socket, bool trusted) {
   if (!trusted) client->refusal = settings_.refusal(credentials->uid);
   Peer::Handlers handlers;
   handlers.frame = [this, kept = client.get()](Frame frame) { on_frame(*kept, std::move(frame)); };
-  handlers.end = [this, id = client->id](const std::optional<Error>&) { drop(id); };
+  handlers.end = [this, id = client->id](const std::optional<Error>& error) {
+    return error ? lose(id, *error) : drop(id);
+  };
   handlers.drained = [this, kept = client.get()] {
     if (session_ && holder_ == kept) session_->resume();
   };
   auto peer = Peer::make(loop_, std::move(socket), std::move(handlers));
   if (!peer) return failure(peer.error());
   client->peer = std::move(*peer);
+  log_line(LogLevel::kDebug, client->name() + " is connected");
   clients_[client->id] = std::move(client);
   return {};
 }
@@ -133,8 +161,12 @@ void Server::configure(ServiceSettings settings) {
 }
 
 void Server::on_frame(Client& client, Frame frame) {
+  const auto id = client.id;
+  if (take_frame(client, frame)) return;
   // A frame that breaks the grammar ends the conversation.
-  if (!take_frame(client, frame)) drop(client.id);
+  lose(id, Error{Code::kIpc, 0,
+                 "its frame of type " + std::to_string(static_cast<uint16_t>(frame.type)) +
+                     " breaks the protocol or a limit"});
 }
 
 bool Server::take_frame(Client& client, Frame& frame) {
@@ -147,10 +179,16 @@ bool Server::take_frame(Client& client, Frame& frame) {
   // Whose rights were taken meanwhile may still let go of its session.
   if (client.refusal && frame.type != FrameType::kRelease) {
     if (client.peer->is_behind()) return false;
-    reply(client, request, failure(*client.refusal));
+    refuse(client, request, *client.refusal);
     return true;
   }
   return take_request(client, request, frame, reader);
+}
+
+// One who calls again and again is named once.
+void Server::refuse(Client& client, uint32_t request, const Error& reason) {
+  const bool is_named = std::exchange(client.refused, true);
+  reply(client, request, failure(reason), is_named ? LogLevel::kDebug : LogLevel::kWarning);
 }
 
 // Whether its user has the most connections already.
@@ -190,6 +228,12 @@ bool Server::settle(const Client& client, ByteReader& reader) {
 }
 
 bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteReader& reader) {
+  const auto type = static_cast<size_t>(frame.type);
+  const bool is_of_a_file =
+      frame.type == FrameType::kFileHandle || frame.type == FrameType::kPublish;
+  if (logs(LogLevel::kDebug) && type < kRequests.size() && !is_of_a_file) {
+    log_line(LogLevel::kDebug, client.name() + ": " + std::string(kRequests.at(type)));
+  }
   switch (frame.type) {
     case FrameType::kCapabilities:
       return on_capabilities(client, request, frame, reader);
@@ -340,7 +384,8 @@ bool Server::on_file_handle(Client& client, uint32_t request, ByteReader& reader
   if (!reader.done()) return false;
   const bool owns = owns_session(client);
   reply(client, request,
-        owns ? session_->file_handle(bundle, uri) : Result<void>(failure(no_session())));
+        owns ? session_->file_handle(bundle, uri) : Result<void>(failure(no_session())),
+        LogLevel::kDebug);
   return true;
 }
 
@@ -350,12 +395,12 @@ bool Server::on_publish(Client& client, uint32_t request, Frame& frame, ByteRead
   if (!reader.done() || frame.fds.size() > 1) return false;
   auto content = content_in(frame);
   if (!owns_session(client)) {
-    reply(client, request, failure(no_session()));
+    reply(client, request, failure(no_session()), LogLevel::kDebug);
   } else if (!content) {
-    reply(client, request, failure(content.error().in("'" + uri + "'")));
+    reply(client, request, failure(content.error().in("'" + uri + "'")), LogLevel::kDebug);
   } else if (auto accepted = session_->publish(request, bundle, uri, std::move(*content));
              !accepted) {
-    reply(client, request, accepted);
+    reply(client, request, accepted, LogLevel::kDebug);
   }
   return true;
 }
@@ -392,6 +437,8 @@ void Server::on_open(Client& client, uint32_t request, SessionKind kind) {
   holder_ = &client;
   holder_pid_ = client.credentials.pid;
   since_ = Loop::Clock::now();
+  log_line(LogLevel::kInfo,
+           client.name() + " opened a " + std::string(describe(kind)) + " session");
   reply(client, request, {});
 }
 
@@ -399,9 +446,8 @@ Error Server::conflict() const {
   const auto age = Loop::Clock::now() - since_;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(age).count();
   return {Code::kSessionConflict, 0,
-          "a " + std::string(kKindNames.at(static_cast<size_t>(session_->kind()))) +
-              " session of process " + std::to_string(holder_pid_) + " is open since " +
-              std::to_string(seconds) + " s" +
+          "a " + std::string(describe(session_->kind())) + " session of process " +
+              std::to_string(holder_pid_) + " is open since " + std::to_string(seconds) + " s" +
               (holder_ == nullptr || release_request_ ? " and is finishing" : "")};
 }
 
@@ -461,6 +507,7 @@ void Server::on_release(Client& client, uint32_t request) {
 }
 
 void Server::session_ended() {
+  log_session_end();
   session_.reset();
   Client* holder = std::exchange(holder_, nullptr);
   const auto request = std::exchange(release_request_, std::nullopt);
@@ -468,13 +515,31 @@ void Server::session_ended() {
   check_idle();
 }
 
+void Server::log_session_end() const {
+  const auto age = Loop::Clock::now() - since_;
+  const auto& counts = session_->counts();
+  log_line(LogLevel::kInfo,
+           "the " + std::string(describe(session_->kind())) + " session of process " +
+               std::to_string(holder_pid_) + " ended after " +
+               std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age).count()) +
+               " s: " + std::to_string(counts.ended) + " bundles ended, " +
+               std::to_string(counts.failed) + " of them with an error, " +
+               std::to_string(counts.refused) + " did not begin");
+}
+
 bool Server::owns_session(const Client& client) const {
   return session_ && holder_ == &client && !release_request_;
 }
 
-void Server::reply(Client& client, uint32_t request, const Result<void>& result) {
+void Server::reply(Client& client, uint32_t request, const Result<void>& result, LogLevel level) {
   std::optional<Error> error;
-  if (!result) error = result.error();
+  if (!result) {
+    error = result.error();
+    // Who replaces a request or ends it has not failed.
+    if (error->code == Code::kCancelled) level = LogLevel::kDebug;
+    log_failure(level == LogLevel::kDebug ? level : when_told(level),
+                "a request of " + client.name(), *error);
+  }
   client.peer->say(reply_frame(request, error));
 }
 
@@ -482,10 +547,19 @@ void Server::reply_text(Client& client, uint32_t request, std::string_view text)
   client.peer->say(reply_frame(request, std::nullopt, text));
 }
 
-// The client has gone, or broke the grammar: as if it had released.
+// The client broke the grammar, or does not read.
+void Server::lose(ClientId id, const Error& error) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  log_failure(LogLevel::kWarning, "the connection of " + found->second->name(), error);
+  drop(id);
+}
+
+// The client has gone: as if it had released.
 void Server::drop(ClientId id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
+  log_line(LogLevel::kDebug, found->second->name() + " has gone");
   if (holder_ == found->second.get()) {
     holder_ = nullptr;
     release_request_.reset();

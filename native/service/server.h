@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "native/base/log.h"
 #include "native/service/inquiry.h"
 #include "native/service/peer.h"
 #include "native/service/session.h"
@@ -49,6 +50,7 @@ class Server {
   void on_listener();
   void make_room();
   void on_frame(Client& client, Frame frame);
+  void refuse(Client& client, uint32_t request, const Error& reason);
   [[nodiscard]] bool take_frame(Client& client, Frame& frame);
   [[nodiscard]] bool has_too_many(const Client& client) const;
   [[nodiscard]] bool greet(Client& client, ByteReader& reader);
@@ -78,9 +80,12 @@ class Server {
   [[nodiscard]] uint64_t inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
                                  std::function<void(Client&, Result<Answer>)> answer,
                                  uint32_t request);
-  void reply(Client& client, uint32_t request, const Result<void>& result);
+  void reply(Client& client, uint32_t request, const Result<void>& result,
+             LogLevel level = LogLevel::kWarning);
   void reply_text(Client& client, uint32_t request, std::string_view text);
+  void lose(ClientId id, const Error& error);
   void drop(ClientId id);
+  void log_session_end() const;
   void check_idle();
   [[nodiscard]] Error conflict() const;
   [[nodiscard]] bool owns_session(const Client& client) const;
@@ -91,6 +96,7 @@ class Server {
   std::function<void()> idle_;
   UniqueFd listener_;
   Loop::TimerId accept_timer_ = 0;
+  bool turns_away_ = false;  // there was no room for the last one who came
   std::map<ClientId, std::unique_ptr<Client>> clients_;
   ClientId last_client_ = 0;
   struct Question {

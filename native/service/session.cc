@@ -158,6 +158,7 @@ void Session::schedule() {
     if (job.is_running()) {
       running_[job.name()] = index;
     } else {
+      ++counts_.refused;
       leave_batch(job);
       schedule_later();  // for those before it that wait for it
     }
@@ -176,6 +177,8 @@ bool Session::has_to_wait(const Job& job) const {
 }
 
 void Session::on_end(Job& job) {
+  ++counts_.ended;
+  if (job.has_failed()) ++counts_.failed;
   running_.erase(job.name());
   leave_batch(job);
   schedule();

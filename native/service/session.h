@@ -62,6 +62,14 @@ class Session {
   void release();
 
   [[nodiscard]] SessionKind kind() const { return kind_; }
+
+  // What became of its bundles so far.
+  struct Counts {
+    size_t ended = 0;    // after they had begun
+    size_t failed = 0;   // of those
+    size_t refused = 0;  // did not begin
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
   [[nodiscard]] bool is_running(const std::string& bundle) const {
     return running_.contains(bundle);
   }
@@ -93,6 +101,7 @@ class Session {
   std::set<std::pair<int64_t, size_t>> waiting_;  // priority, highest first, and place in jobs_
   size_t refused_ = 0;                            // those of them that will not run
   std::vector<size_t> unfinished_;                // bundles by batch
+  Counts counts_;
   Loop::TimerId next_turn_ = 0;
   bool released_ = false;
   bool ended_ = false;

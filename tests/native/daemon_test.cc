@@ -2,11 +2,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -127,6 +130,44 @@ TEST_F(Daemon, refuses_an_idle_time_that_is_no_number) {
     auto child = spawn(BACKUPKIT_BACKUPD, {"--idle", wrong}, ends.second.borrow()).value();
     EXPECT_EQ(reap(child).value(), 2) << wrong;
   }
+}
+
+TEST_F(Daemon, refuses_a_level_that_it_does_not_know) {
+  for (const std::string wrong : {"", "notice", "WARNING", "3"}) {
+    auto ends = seqpacket_pair().value();
+    auto child = spawn(BACKUPKIT_BACKUPD, {"--log-level", wrong}, ends.second.borrow()).value();
+    EXPECT_EQ(reap(child).value(), 2) << wrong;
+  }
+}
+
+// What a backupd without a root logs whose $JOURNAL_STREAM is `journal` of its stderr.
+std::string logged(const std::function<std::string(const struct stat&)>& journal) {
+  const ScratchDirectory scratch;
+  const auto log = scratch / "log";
+  const int code = code_of([&] {
+    const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct stat found{};
+    if (::dup2(file, STDERR_FILENO) < 0 || ::fstat(file, &found) != 0) return 2;
+    if (::setenv("JOURNAL_STREAM", journal(found).c_str(), 1) != 0) return 3;
+    ::execl(BACKUPKIT_BACKUPD, "backupd", "--root", "/proc/none", nullptr);
+    return 4;
+  });
+  EXPECT_EQ(code, 1);
+  std::ifstream said(log);
+  std::string line;
+  std::getline(said, line);
+  return line;
+}
+
+TEST_F(Daemon, tells_the_journal_and_nobody_else_how_much_a_line_weighs) {
+  const auto line = logged([](const struct stat& found) {
+    return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
+  });
+  EXPECT_TRUE(line.starts_with("<3>service of '/proc/none' failed with 13900020: ")) << line;
+  const auto other = logged([](const struct stat& found) {
+    return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino + 1);
+  });
+  EXPECT_TRUE(other.starts_with("backupd: service of '/proc/none' failed with ")) << other;
 }
 
 TEST_F(Daemon, says_what_this_kernel_lacks_to_confine_others) {

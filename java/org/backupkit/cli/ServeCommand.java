@@ -24,10 +24,25 @@ final class ServeCommand implements Callable<Integer> {
       description = "Where to listen; run/backupkit/service.sock of the root otherwise.")
   private @Nullable Path socket;
 
+  @Option(
+      names = "--log-level",
+      paramLabel = "LEVEL",
+      description = "What is logged at the least: ${COMPLETION-CANDIDATES}; warning otherwise.")
+  private LogLevel logLevel = LogLevel.warning;
+
+  /** As the service's own option has them. */
+  private enum LogLevel {
+    error,
+    warning,
+    info,
+    debug
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     Path device = root.directory().toRealPath();
     List<String> arguments = new ArrayList<>(List.of("--root", device.toString()));
+    arguments.addAll(List.of("--log-level", logLevel.name()));
     if (socket != null) {
       arguments.addAll(List.of("--socket", socket.toAbsolutePath().toString()));
     }

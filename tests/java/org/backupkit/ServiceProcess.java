@@ -28,7 +28,14 @@ public final class ServiceProcess implements AutoCloseable {
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(List.of(prefix));
     command.add(NativeLibrary.backupd().toString());
-    return start(command, root, socket);
+    return start(command, root, socket, List.of());
+  }
+
+  /** Starts one that logs from that level on. */
+  public static ServiceProcess startLogging(Path root, Path socket, String level)
+      throws IOException, InterruptedException {
+    List<String> program = List.of(NativeLibrary.backupd().toString());
+    return start(program, root, socket, List.of("--log-level", level));
   }
 
   /**
@@ -38,13 +45,15 @@ public final class ServiceProcess implements AutoCloseable {
   public static ServiceProcess startHasty(Path root, Path socket)
       throws IOException, InterruptedException {
     String program = Objects.requireNonNull(System.getProperty("backupkit.hastyService"));
-    return start(List.of(program), root, socket);
+    return start(List.of(program), root, socket, List.of());
   }
 
-  private static ServiceProcess start(List<String> program, Path root, Path socket)
+  private static ServiceProcess start(
+      List<String> program, Path root, Path socket, List<String> options)
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(program);
     command.addAll(List.of("--root", root.toString(), "--socket", socket.toString()));
+    command.addAll(options);
     Process process =
         new ProcessBuilder(command).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
     while (!answers(socket)) {

@@ -80,6 +80,8 @@ class ServiceSettingsTest {
       device.configure("{\n\"callers\": [}");
       process.signal("HUP");
       line = process.nextLine();
+      assertTrue(line.contains(" failed with 202: "), line);
+      line = process.nextLine();
       assertTrue(line.contains("service.json") && line.contains("line 2"), line);
       assertEquals(ErrorCode.NOT_SYSTEM_APP.code(), codeOf(service));
       device.configure("{}");
