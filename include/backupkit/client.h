@@ -68,6 +68,8 @@ class Client {
   [[nodiscard]] Result<void> capabilities(uint32_t request, bool measured,
                                           std::span<const uint8_t> times);
   [[nodiscard]] Result<void> version(uint32_t request);
+  // The reply has OpenMetrics text, sealed.
+  [[nodiscard]] Result<void> metrics(uint32_t request);
   // `call`: 0 getBackupInfo, 1 and 2 the compatibility of a backup and a restore, 3 removes what an
   // interrupted run left.
   [[nodiscard]] Result<void> app_call(uint32_t request, uint8_t call, const std::string& bundle,

@@ -208,6 +208,11 @@ Result<void> Client::version(uint32_t request) {
                     request_frame(FrameType::kVersion, request).build());
 }
 
+Result<void> Client::metrics(uint32_t request) {
+  return send_frame(sending_, socket_.borrow(),
+                    request_frame(FrameType::kMetrics, request).build());
+}
+
 Result<void> Client::app_call(uint32_t request, uint8_t call, const std::string& bundle,
                               std::span<const uint8_t> argument) {
   auto sealed = sealed_memfd("argument", argument);

@@ -184,6 +184,7 @@ Result<void> Backup::walk() {
 
 Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
   ++work_.entries;
+  link_.moved(work_.moved());
   if (auto told = link_.progress("pack", found.path, work_.entries, work_.bytes()); !told) {
     return told;
   }
@@ -478,6 +479,7 @@ Result<void> Backup::send_report() {
   Tally tally;
   tally.kind = history_ ? "incremental" : "full";
   tally.unchanged = unchanged_;
+  link_.moved(work_.moved());
   tally.bytes_moved = work_.bytes_packed;
   tally.bytes_shared = work_.bytes_shared;
   tally.spent = std::chrono::steady_clock::now() - start_;

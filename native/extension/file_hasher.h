@@ -22,6 +22,9 @@ struct Work {
   uint64_t space = 0;   // that the content takes of all that is in it, wherever that is stored
   uint64_t resent = 0;  // how often a file was read again because it had changed
   [[nodiscard]] uint64_t bytes() const { return bytes_packed + bytes_shared; }
+  [[nodiscard]] Moved moved() const {
+    return {.packed = bytes_packed, .passed = bytes_shared, .unpacked = 0};
+  }
 };
 
 // Tells the service meanwhile that the work goes on. Not thread-safe.

@@ -220,7 +220,18 @@ Result<void> Link::published(uint32_t request, const std::optional<Error>& error
 }
 
 Result<void> Link::report(std::string_view text) {
+  if (auto told = tell_moved(); !told) return told;
   return send(FrameBuilder(FrameType::kReport).text(text).build());
+}
+
+Result<void> Link::tell_moved() {
+  if (moved_ == told_moved_) return {};
+  told_moved_ = moved_;
+  return send(FrameBuilder(FrameType::kMoved)
+                  .number(moved_.packed)
+                  .number(moved_.passed)
+                  .number(moved_.unpacked)
+                  .build());
 }
 
 Result<void> Link::recovered(std::string_view what) {
@@ -299,6 +310,7 @@ Result<void> Link::app_progress(std::string_view phase, std::string_view text) {
 
 Result<void> Link::send_progress(std::string_view path, std::string_view text) {
   noticed_ = now();
+  if (auto told = tell_moved(); !told) return told;
   // A path may be longer than a frame; its end says more than its begin.
   const auto end = path.substr(path.size() - std::min(path.size(), kMaxText / 8));
   const auto whole = text.size() <= kMaxText ? text : std::string_view();

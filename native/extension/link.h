@@ -77,6 +77,9 @@ class Link {
 
   [[nodiscard]] Result<void> published(uint32_t request, const std::optional<Error>& error);
   [[nodiscard]] Result<void> report(std::string_view json);
+  // Has the service count what was moved so far, with the next progress or report.
+  void moved(const Moved& moved) { moved_ = moved; }
+
   // Says what became of an interrupted restore.
   [[nodiscard]] Result<void> recovered(std::string_view what);
   [[nodiscard]] Result<void> hook_ready(bool takes_release);
@@ -110,10 +113,13 @@ class Link {
   [[nodiscard]] Result<void> transmit(const Message& message);
   [[nodiscard]] Result<void> send(const Frame& frame);
   [[nodiscard]] Result<uint64_t> send_kept(FrameBuilder builder);
+  [[nodiscard]] Result<void> tell_moved();
   [[nodiscard]] Result<void> send_progress(std::string_view path, std::string_view json);
   [[nodiscard]] std::string seconds() const;
 
   Channel channel_;
+  Moved moved_;
+  Moved told_moved_;
   LinkTime time_;
   std::deque<Frame> frames_;
   std::map<uint64_t, Frame> untaken_;  // sent or to be sent, and not yet taken

@@ -61,6 +61,9 @@ class Restore {
   Result<void> commit();
   Result<void> hand_over();
   Result<void> send_report();
+  [[nodiscard]] Moved moved() const {
+    return {.packed = 0, .passed = bytes_linked_, .unpacked = stage_.bytes()};
+  }
 
   BorrowedFd sandbox_;
   const Settings& settings_;
@@ -235,6 +238,7 @@ Result<uint64_t> Restore::put_entries(const IndexItem& item, TarReader& reader) 
     if (!entry) return entries;
     if (!selection.takes(item.file_name, entry->path)) continue;
     // The restore goes on when the service has gone meanwhile: all that it needs is here.
+    link_.moved(moved());
     (void)link_.progress("commit", entry->path, stage_.entries(), stage_.bytes());
     selection.note(item.file_name, *entry);
     auto put = stage_.put(std::move(*entry), reader, intake_.content_of(item.file_name));
@@ -301,6 +305,7 @@ Result<void> Restore::send_report() {
   tally.stored = stage_.entries();
   tally.bytes_moved = stage_.bytes();
   tally.bytes_shared = bytes_linked_;
+  link_.moved(moved());
   tally.spent = std::chrono::steady_clock::now() - start_;
   return link_.report(result_report(tally, nlohmann::json::object()));
 }

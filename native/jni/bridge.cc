@@ -27,7 +27,7 @@
 namespace backupkit {
 namespace {
 
-constexpr jint kVersion = 3;
+constexpr jint kVersion = 4;
 constexpr size_t kMaxWhole = 256U << 20;  // what readAll puts into one array
 
 jint version(Env&) { return kVersion; }
@@ -69,6 +69,10 @@ void request_capabilities(Env& env, jlong client, jint request, jboolean measure
 
 void request_version(Env& env, jlong client, jint request) {
   env.value(handle_ref<Client>(client).version(static_cast<uint32_t>(request)));
+}
+
+void request_metrics(Env& env, jlong client, jint request) {
+  env.value(handle_ref<Client>(client).metrics(static_cast<uint32_t>(request)));
 }
 
 void app_call(Env& env, jlong client, jint request, jint call, jstring bundle,
@@ -245,6 +249,7 @@ const std::array kNatives{
     native<&await_events>("awaitEvents"),
     native<&request_capabilities>("requestCapabilities"),
     native<&request_version>("requestVersion"),
+    native<&request_metrics>("requestMetrics"),
     native<&app_call>("appCall"),
     native<&data_size>("dataSize"),
     native<&open_session>("openSession"),

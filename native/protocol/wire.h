@@ -21,9 +21,10 @@
 //   12 UpdateRate   u32 request, text bundle, i32 files per second
 //   13 Cancel       u32 request, text bundle
 //   14 DataSize     u32 request, u8 precise     + sealed times
+//   15 Metrics      u32 request
 // service -> client
 //   32 Welcome      u32 version, i32 pid
-//   33 Reply        u32 request, error, text    [+ capability file]
+//   33 Reply        u32 request, error, text    [+ capability file, or sealed metrics]
 //   34 FileReady    u64 sequence, text bundle, text uri, error [+ file [+ manifest]]
 //   35 BundleBegin  text bundle, error
 //   36 BundleEnd    text bundle, error
@@ -48,6 +49,7 @@
 //   86 Freeze       the app may stand still from now on
 //   87 Thaw
 //   88 Recovered    text what became of an interrupted restore
+//   89 Moved        u64 packed, u64 passed, u64 unpacked: bytes of content so far
 //
 // The sealed list of Append: u32 n, n x {text name, text source, text app's info, text options,
 // i32 priority, i64 time of the last incremental backup, u8 has manifest}. Of several Append with
@@ -98,6 +100,7 @@ enum class FrameType : uint16_t {
   kUpdateRate = 12,
   kCancel = 13,
   kDataSize = 14,
+  kMetrics = 15,
   kWelcome = 32,
   kReply = 33,
   kFileReady = 34,
@@ -121,6 +124,7 @@ enum class FrameType : uint16_t {
   kFreeze = 86,
   kThaw = 87,
   kRecovered = 88,
+  kMoved = 89,
 };
 
 // What an extension is for; a session is one of the first three.
@@ -141,6 +145,16 @@ enum class AppCall : uint8_t {
 // The bits of Start's `attachments`.
 constexpr uint8_t kHasHook = 1;
 constexpr uint8_t kHasManifest = 2;
+
+// How much content of an app's files an extension has moved, in bytes: into archives, as
+// descriptors of files as they are, and out of a backup.
+struct Moved {
+  uint64_t packed = 0;
+  uint64_t passed = 0;
+  uint64_t unpacked = 0;
+
+  bool operator==(const Moved&) const = default;
+};
 
 // What became of a file that was sent: its callback returned, its descriptor was closed, or there
 // was no room for its descriptor and it must be sent again.

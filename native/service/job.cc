@@ -3,9 +3,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -22,6 +24,9 @@ using Clock = Loop::Clock;
 
 constexpr uint32_t kDefaultRate = 60;
 constexpr size_t kMaxHandles = 1'000'000;
+// What an extension says that it is at.
+constexpr std::array<std::string_view, 8> kStages = {"start", "delay",   "scan",   "pack",
+                                                     "send",  "receive", "verify", "commit"};
 constexpr std::string_view kIndexName = "manage.json";
 // Nothing tells when a process has room for descriptors again; a settled file only makes it likely.
 constexpr auto kRetryAfter = std::chrono::milliseconds(20);
@@ -59,6 +64,7 @@ void Job::start() {
   context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(error_).build());
   if (error_) {
     phase_ = Phase::kEnded;
+    context_.metrics.count_refusal(*error_);
     log_failure(when_told(LogLevel::kError), "begin of the " + subject(), *error_);
     return;
   }
@@ -96,6 +102,7 @@ Result<void> Job::launch_extension() {
   auto launched = launch(context_.loop, std::move(plan), std::move(handlers), hook_exit);
   if (!launched) return failure(launched.error());
   process_ = std::move(*launched);
+  ++context_.metrics.extensions_started;
   return {};
 }
 
@@ -126,8 +133,9 @@ bool Job::take_frame(Frame& frame) {
       freezer_.reset();
       return reader.done();
     case FrameType::kRecovered:
-      log_line(LogLevel::kWarning, "'" + name() + "': " + reader.get_text(kMaxText));
-      return reader.done();
+      return take_recovered(reader);
+    case FrameType::kMoved:
+      return take_moved(reader);
     case FrameType::kDone:
       done_ = true;
       error_ = read_error(reader);
@@ -198,6 +206,26 @@ bool Job::take_progress(ByteReader& reader) {
   if (!text.empty() && context_.is_heard() && processes_.take(Clock::now())) {
     context_.tell(FrameBuilder(FrameType::kProcess).text(name()).text(text).build());
   }
+  return true;
+}
+
+bool Job::take_moved(ByteReader& reader) {
+  constexpr uint64_t kMost = uint64_t{1} << 56U;  // what no app has
+  Moved& all = context_.metrics.moved;
+  for (const auto part : {&Moved::packed, &Moved::passed, &Moved::unpacked}) {
+    const auto now = reader.get<uint64_t>();
+    uint64_t& before = moved_.*part;
+    if (now < before || now > kMost) return false;
+    all.*part += now - before;
+    before = now;
+  }
+  return reader.done();
+}
+
+bool Job::take_recovered(ByteReader& reader) {
+  const auto what = reader.get_text(kMaxText);
+  if (!reader.done() || std::exchange(has_recovered_, true)) return false;
+  log_line(LogLevel::kWarning, "'" + name() + "': " + what);
   return true;
 }
 
@@ -281,7 +309,10 @@ void Job::pump() {
       settle_extension(sequence, Outcome::kTaken);
       continue;
     }
-    if (!item.error) ++files_;
+    if (!item.error) {
+      ++files_;
+      ++context_.metrics.files_handed_out;
+    }
     if (!hand_out(item, false)) refused_.insert(sequence);
     sent_.emplace(sequence, std::move(item));
   }
@@ -470,6 +501,7 @@ void Job::on_deadline() {
   deadline_timer_ = 0;
   if (has_result()) return;
   if (!deadline_.is_over(Clock::now(), BootClock::now())) return watch_deadline();
+  ++context_.metrics.bundles_timed_out;
   stop(time_out());
 }
 
@@ -477,14 +509,40 @@ Error Job::time_out() const {
   std::string text = "bundle '" + name() + "' ";
   text += limit_ ? "reached its time limit of " + std::to_string(limit_->count()) + " ms"
                  : "made no progress";
-  // What waits here waits for the client, and so does an extension that has no credit left.
-  const bool sends = !outbox_.empty() || sent_.size() >= context_.window;
-  text += " in phase '" + (sends ? std::string("send") : stage_) + "'";
+  text += " in phase '" + (waits_for_client() ? std::string("send") : stage_) + "'";
   if (!path_.empty()) text += " at '" + path_ + "'";
   text += ", idle for " + seconds_text(deadline_.idle(Clock::now()));
   if (!sent_.empty())
     text += "; files that the client has not taken: " + std::to_string(sent_.size());
   return {Code::kTimedOut, 0, text};
+}
+
+// What waits here waits for the client, and so does an extension that has no credit left.
+bool Job::waits_for_client() const { return !outbox_.empty() || sent_.size() >= context_.window; }
+
+// One of a few: what the extension says is its own.
+std::string_view Job::stage_now() const {
+  if (recovery_) return "recover";
+  if (exited_) return "end";
+  if (waits_for_client()) return "send";
+  if (stage_.starts_with("app")) return "app";
+  const auto known = std::ranges::find(kStages, stage_);
+  return known == kStages.end() ? "other" : *known;
+}
+
+RunningBundle Job::watched() const {
+  RunningBundle said;
+  said.name = name();
+  said.phase = stage_now();
+  said.age = Clock::now() - begun_;
+  said.files = files_;
+  said.moved = moved_;
+  if (context_.kind != SessionKind::kRestore) {
+    said.rate = rate_ ? rate_->rate() : std::numeric_limits<double>::infinity();
+  }
+  said.files_waiting = outbox_.size();
+  for (const auto& [sequence, item] : sent_) said.descriptors += item.fds.size();
+  return said;
 }
 
 // Ends the bundle with `error`; the rest happens when its processes are gone.
@@ -494,7 +552,10 @@ void Job::stop(Error error) {
   if (context_.kind == SessionKind::kRestore && done_ && !error_) return;
   aborted_ = true;
   error_ = std::move(error);
-  if (process_.extension) return process_.extension->kill();
+  if (process_.extension) {
+    ++context_.metrics.extensions_killed;
+    return process_.extension->kill();
+  }
   forget_files();
   finish_if_done();
 }
@@ -521,6 +582,7 @@ void Job::tell_end() {
   }
   publishing_.clear();
   context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());
+  context_.metrics.count_end(error_);
   log_end();
   context_.ended(*this);
 }

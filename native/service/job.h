@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "native/service/access.h"
@@ -16,6 +17,7 @@
 #include "native/service/handover.h"
 #include "native/service/inquiry.h"
 #include "native/service/launch.h"
+#include "native/service/metrics.h"
 #include "native/service/origin.h"
 #include "native/transfer/deadline.h"
 #include "native/transfer/token_bucket.h"
@@ -30,6 +32,7 @@ struct JobContext {
   BorrowedFd root;
   const ServiceSettings& settings;
   Loop& loop;
+  Metrics& metrics;
   uint32_t window;                  // files under way per bundle
   std::function<void(Frame)> tell;  // to the client
   std::function<bool()> is_heard;   // false: the client is behind with what it was told
@@ -78,6 +81,9 @@ class Job {
   [[nodiscard]] bool update_timer(std::chrono::milliseconds limit);
   [[nodiscard]] bool update_rate(uint32_t files_per_second);
 
+  // What there is to say of one that runs.
+  [[nodiscard]] RunningBundle watched() const;
+
   // Ends it with `error`. False where it ends with another result: a restore that is being applied
   // is finished first, and one that has its result keeps it.
   bool cancel(Error error);
@@ -113,6 +119,10 @@ class Job {
   [[nodiscard]] bool has_room() const;
   [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
+  [[nodiscard]] bool take_moved(ByteReader& reader);
+  [[nodiscard]] bool take_recovered(ByteReader& reader);
+  [[nodiscard]] bool waits_for_client() const;
+  [[nodiscard]] std::string_view stage_now() const;
   [[nodiscard]] bool freeze();
   void on_exit(int status);
   void recover(bool is_well, bool is_finished);
@@ -142,22 +152,25 @@ class Job {
   size_t batch_;
   Bundle bundle_;
   Origin origin_;
-  Phase phase_ = Phase::kWaiting;
   Loop::Clock::time_point begun_;
   uint64_t files_ = 0;  // handed to the client
+  Moved moved_;
   std::optional<Error> error_;
 
   Launch process_;
   std::unique_ptr<Freezer> freezer_;   // as long as the app is to stand still
   std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
-  bool hook_wants_release_ = false;
   Handover handover_{context_.kind};
   TokenBucket processes_{kMostProcesses, TokenBucket::Time::clock::now()};
   size_t reports_ = 0;
-  bool done_ = false;     // the extension has said its result
-  bool aborted_ = false;  // what is still under way does not count
+  Phase phase_ = Phase::kWaiting;
+  bool hook_wants_release_ = false;
+  bool has_recovered_ = false;  // what an earlier restore had left, and the log says so
+  bool done_ = false;           // the extension has said its result
+  bool aborted_ = false;        // what is still under way does not count
   bool exited_ = false;
   bool abandoned_ = false;
+  bool published_ = false;
 
   std::deque<Item> outbox_;                         // not yet at the client, in order
   std::map<uint64_t, Item> sent_;                   // at the client and not yet taken
@@ -175,7 +188,6 @@ class Job {
   uint32_t handles_out_ = 0;         // forwarded and not yet taken
   std::set<uint32_t> publishing_;    // requests the extension has not answered
   std::set<uint32_t> completing_;    // those of them with uri ""
-  bool published_ = false;
 };
 
 }  // namespace backupkit

@@ -1,6 +1,7 @@
 // A conversation of the service with another process, on its loop.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,6 +36,9 @@ class Peer {
   // Sends a frame, in this turn or when there is room. A connection that is broken is told by
   // `end`, later.
   void say(Frame frame);
+
+  // How many frames have not been sent yet.
+  [[nodiscard]] size_t waiting() const { return channel_.queued(); }
 
   // Whether so much waits to be read that no more should be said than must be.
   [[nodiscard]] bool is_behind() const;

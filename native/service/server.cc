@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,10 +33,10 @@ constexpr size_t kMaxInquiries = 16;        // of one client
 constexpr auto kAcceptAgain = std::chrono::milliseconds(20);
 
 // By their numbers.
-constexpr std::array<std::string_view, 15> kRequests = {
-    "",           "Hello",       "Capabilities", "OpenSession", "Append",
-    "FileHandle", "Publish",     "Release",      "Settle",      "Version",
-    "AppCall",    "UpdateTimer", "UpdateRate",   "Cancel",      "DataSize"};
+constexpr std::array<std::string_view, 16> kRequests = {
+    "",           "Hello",   "Capabilities", "OpenSession", "Append",  "FileHandle",
+    "Publish",    "Release", "Settle",       "Version",     "AppCall", "UpdateTimer",
+    "UpdateRate", "Cancel",  "DataSize",     "Metrics"};
 
 Error no_session() {
   return {Code::kNotPermitted, 0, "there is no open session on this connection"};
@@ -133,6 +134,7 @@ Result<void> Server::adopt(UniqueFd socket, bool trusted) {
   auto client = std::make_unique<Client>();
   auto credentials = peer_credentials(socket.borrow());
   if (!credentials) return failure(credentials.error());
+  ++metrics_.connections_accepted;
   client->id = ++last_client_;
   client->credentials = *credentials;
   client->trusted = trusted;
@@ -240,6 +242,9 @@ bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteRe
     case FrameType::kVersion:
       reply_text(client, request, "{\"backupVersion\":\"" + std::string(kBackupVersion) + "\"}");
       return reader.done();
+    case FrameType::kMetrics:
+      on_metrics(client, request);
+      return reader.done();
     case FrameType::kAppCall:
       return on_app_call(client, request, frame, reader);
     case FrameType::kDataSize:
@@ -270,15 +275,35 @@ bool Server::take_request(Client& client, uint32_t request, Frame& frame, ByteRe
   }
 }
 
+void Server::on_metrics(Client& client, uint32_t request) {
+  const auto text = metrics_text(metrics_, state());
+  const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  auto file = sealed_memfd("metrics", bytes);
+  if (!file) return reply(client, request, failure(file.error()));
+  reply_file(client, request, std::move(*file));
+}
+
+ServiceState Server::state() const {
+  ServiceState state;
+  const auto now = Loop::Clock::now();
+  if (session_) {
+    state.session = {.kind = session_->kind(), .client = holder_pid_, .age = now - since_};
+    state.running = session_->running();
+    state.bundles_waiting = session_->waiting();
+  }
+  state.connections = clients_.size();
+  state.questions = inquiries_.size();
+  for (const auto& [id, client] : clients_) state.frames_waiting += client->peer->waiting();
+  return state;
+}
+
 bool Server::on_capabilities(Client& client, uint32_t request, const Frame& frame,
                              ByteReader& reader) {
   const auto with_sizes = reader.get<uint8_t>();
   if (!reader.done() || with_sizes > 1) return false;
   SurveyScope scope{.sizing = with_sizes != 0 ? Sizing::kCount : Sizing::kNone};
   const auto answer = [request](Client& asker, Result<Answer> file) {
-    auto made = reply_frame(request, std::nullopt);
-    made.fds.push_back(std::move(file->file));
-    asker.peer->say(std::move(made));
+    reply_file(asker, request, std::move(file->file));
   };
   (void)survey(client, request, frame, std::move(scope), answer);
   return true;
@@ -432,11 +457,12 @@ void Server::on_open(Client& client, uint32_t request, SessionKind kind) {
   hooks.is_heard = [this] { return holder_ == nullptr || !holder_->peer->is_behind(); };
   // Later: the session is still on the stack when it says so.
   hooks.ended = [this] { (void)loop_.call_at(Loop::Clock::now(), [this] { session_ended(); }); };
-  session_ =
-      std::make_unique<Session>(kind, root_, settings_, loop_, client.window, std::move(hooks));
+  session_ = std::make_unique<Session>(kind, root_, settings_, loop_, metrics_, client.window,
+                                       std::move(hooks));
   holder_ = &client;
   holder_pid_ = client.credentials.pid;
   since_ = Loop::Clock::now();
+  ++metrics_.sessions_opened.at(static_cast<size_t>(kind));
   log_line(LogLevel::kInfo,
            client.name() + " opened a " + std::string(describe(kind)) + " session");
   reply(client, request, {});
@@ -537,6 +563,7 @@ void Server::reply(Client& client, uint32_t request, const Result<void>& result,
     error = result.error();
     // Who replaces a request or ends it has not failed.
     if (error->code == Code::kCancelled) level = LogLevel::kDebug;
+    ++metrics_.requests_failed;
     log_failure(level == LogLevel::kDebug ? level : when_told(level),
                 "a request of " + client.name(), *error);
   }
@@ -545,6 +572,12 @@ void Server::reply(Client& client, uint32_t request, const Result<void>& result,
 
 void Server::reply_text(Client& client, uint32_t request, std::string_view text) {
   client.peer->say(reply_frame(request, std::nullopt, text));
+}
+
+void Server::reply_file(Client& client, uint32_t request, UniqueFd file) {
+  auto made = reply_frame(request, std::nullopt);
+  made.fds.push_back(std::move(file));
+  client.peer->say(std::move(made));
 }
 
 // The client broke the grammar, or does not read.

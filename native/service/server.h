@@ -10,6 +10,7 @@
 
 #include "native/base/log.h"
 #include "native/service/inquiry.h"
+#include "native/service/metrics.h"
 #include "native/service/peer.h"
 #include "native/service/session.h"
 
@@ -68,6 +69,8 @@ class Server {
   [[nodiscard]] bool on_publish(Client& client, uint32_t request, Frame& frame, ByteReader& reader);
   [[nodiscard]] bool on_update(Client& client, uint32_t request, FrameType type,
                                ByteReader& reader);
+  void on_metrics(Client& client, uint32_t request);
+  [[nodiscard]] ServiceState state() const;
   void on_open(Client& client, uint32_t request, SessionKind kind);
   [[nodiscard]] bool on_append(Client& client, uint32_t request, bool more, Frame& frame);
   [[nodiscard]] Result<void> take_list(Pending& pending, Frame& frame) const;
@@ -82,6 +85,7 @@ class Server {
                                  uint32_t request);
   void reply(Client& client, uint32_t request, const Result<void>& result,
              LogLevel level = LogLevel::kWarning);
+  static void reply_file(Client& client, uint32_t request, UniqueFd file);
   void reply_text(Client& client, uint32_t request, std::string_view text);
   void lose(ClientId id, const Error& error);
   void drop(ClientId id);
@@ -94,6 +98,7 @@ class Server {
   BorrowedFd root_;
   ServiceSettings settings_;
   std::function<void()> idle_;
+  Metrics metrics_;
   UniqueFd listener_;
   Loop::TimerId accept_timer_ = 0;
   bool turns_away_ = false;  // there was no room for the last one who came

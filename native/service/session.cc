@@ -29,13 +29,14 @@ Error not_appended(const std::string& bundle) {
 }  // namespace
 
 Session::Session(SessionKind kind, BorrowedFd root, const ServiceSettings& settings, Loop& loop,
-                 uint32_t window, Hooks hooks)
+                 Metrics& metrics, uint32_t window, Hooks hooks)
     : kind_(kind),
       hooks_(std::move(hooks)),
       context_{.kind = kind,
                .root = root,
                .settings = settings,
                .loop = loop,
+               .metrics = metrics,
                .window = std::max(1U, window / static_cast<uint32_t>(settings.max_extensions)),
                .tell = [this](Frame frame) { tell(std::move(frame)); },
                .is_heard = [this] { return hooks_.is_heard(); },
@@ -260,6 +261,13 @@ void Session::release() {
     jobs_[index]->abandon();
   }
   end_if_released();
+}
+
+std::vector<RunningBundle> Session::running() const {
+  std::vector<RunningBundle> all;
+  all.reserve(running_.size());
+  for (const auto& [name, index] : running_) all.push_back(jobs_[index]->watched());
+  return all;
 }
 
 void Session::tell(Frame frame) {

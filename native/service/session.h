@@ -26,9 +26,10 @@ class Session {
     std::function<void()> ended;     // after release(): nothing of the session is left
   };
 
-  // `root` and `settings` outlive the session. `window`: files that the client takes at a time.
+  // `root`, `settings` and `metrics` outlive the session. `window`: files that the client takes at
+  // a time.
   Session(SessionKind kind, BorrowedFd root, const ServiceSettings& settings, Loop& loop,
-          uint32_t window, Hooks hooks);
+          Metrics& metrics, uint32_t window, Hooks hooks);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -70,6 +71,9 @@ class Session {
     size_t refused = 0;  // did not begin
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
+
+  [[nodiscard]] std::vector<RunningBundle> running() const;
+  [[nodiscard]] size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] bool is_running(const std::string& bundle) const {
     return running_.contains(bundle);
   }

@@ -20,6 +20,7 @@
 #include "native/io/unix_socket.h"
 #include "native/protocol/channel.h"
 #include "tests/native/census.h"
+#include "tests/native/open_metrics_check.h"
 
 namespace backupkit {
 namespace {
@@ -195,6 +196,40 @@ TEST_F(ServerTest, an_append_takes_nothing_of_one_that_was_left_unfinished) {
     begun.insert(reader.get_text(kMaxNameText));
   }
   EXPECT_EQ(begun, std::set<std::string>{"com.example.whole"});
+}
+
+MetricsReader::Samples metrics_of(Talk& talk) {
+  talk.say(FrameBuilder(FrameType::kMetrics).number(uint32_t{9}));
+  Frame answer = talk.hear(FrameType::kReply);
+  if (answer.fds.size() != 1) return {};
+  const auto bytes = read_sealed(answer.fds[0].borrow(), kMaxListBytes).value();
+  return MetricsReader::read(std::string(bytes.begin(), bytes.end()));
+}
+
+TEST_F(ServerTest, metrics_are_sealed_and_tell_of_sessions_and_bundles) {
+  Talk talk;
+  EXPECT_EQ(metrics_of(talk).at(R"(backupkit_sessions_open{kind="incremental"})"), 0);
+  open_session(talk);
+  const auto during = metrics_of(talk);
+  EXPECT_EQ(during.at(R"(backupkit_sessions_open{kind="incremental"})"), 1);
+  EXPECT_EQ(during.at(R"(backupkit_sessions_opened_total{kind="incremental"})"), 1);
+  EXPECT_EQ(during.at("backupkit_connections"), 1);
+  talk.append(2, false, list_of("com.example.none"));
+  ASSERT_EQ(talk.hear(FrameType::kAllEnd).type, FrameType::kAllEnd);
+  EXPECT_EQ(metrics_of(talk).at(R"(backupkit_bundles_refused_total{code="13500001"})"), 1);
+}
+
+TEST_F(ServerTest, a_bundle_that_ended_is_counted_by_its_code) {
+  Talk talk;
+  talk.install("com.example.long");
+  open_session(talk);
+  talk.append(2, false, list_of("com.example.long"));
+  ASSERT_EQ(talk.hear(FrameType::kAllEnd).type, FrameType::kAllEnd);
+  const auto after = metrics_of(talk);
+  EXPECT_EQ(after.at(R"(backupkit_bundles_ended_total{code="13600001"})"), 1);
+  EXPECT_EQ(after.at("backupkit_extensions_started_total"), 1);
+  EXPECT_EQ(after.at("backupkit_extensions_killed_total"), 1);
+  EXPECT_FALSE(after.contains(R"(backupkit_bundle_files{bundle="com.example.long"})"));
 }
 
 TEST_F(ServerTest, a_request_without_its_descriptor_ends_the_conversation_alone) {

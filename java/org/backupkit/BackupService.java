@@ -9,10 +9,10 @@ import org.backupkit.internal.AppCall;
 import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
+import org.backupkit.internal.InnerRequests;
 import org.backupkit.internal.ListWriter;
 import org.backupkit.internal.Replies;
 import org.backupkit.internal.SerialExecutor;
-import org.backupkit.internal.Unmeasured;
 
 /**
  * A connection to a backup service. Thread-safe. Closing it releases every session made from it.
@@ -34,7 +34,7 @@ public final class BackupService implements AutoCloseable {
   private static final Cleaner CLEANER = Cleaner.create();
 
   static {
-    Unmeasured.open((service, times) -> service.capabilities(false, times));
+    InnerRequests.open(new InnerWay());
   }
 
   private final Connection connection;
@@ -220,6 +220,18 @@ public final class BackupService implements AutoCloseable {
       return CompletableFuture.failedFuture(closed());
     }
     return FileData.of(connection.requestCapabilities(measured, times));
+  }
+
+  private static final class InnerWay implements InnerRequests.Way {
+    @Override
+    public CompletableFuture<FileData> capabilities(BackupService service, byte[] times) {
+      return service.capabilities(false, times);
+    }
+
+    @Override
+    public CompletableFuture<FileData> metrics(BackupService service) {
+      return FileData.of(service.connection.requestMetrics());
+    }
   }
 
   private static BackupException closed() {

@@ -11,7 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import org.backupkit.BackupService;
 import org.backupkit.FileData;
 import org.backupkit.internal.Await;
-import org.backupkit.internal.Unmeasured;
+import org.backupkit.internal.InnerRequests;
 
 /** What a service says it can back up. */
 record CapabilityFile(JsonNode content) {
@@ -24,7 +24,7 @@ record CapabilityFile(JsonNode content) {
   }
 
   static CapabilityFile askWithoutSizes(BackupService service) throws IOException {
-    return read(Unmeasured.capabilities(service, EVERY_BUNDLE));
+    return read(InnerRequests.capabilities(service, EVERY_BUNDLE));
   }
 
   static CapabilityFile read(CompletableFuture<FileData> file) throws IOException {

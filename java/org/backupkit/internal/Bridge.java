@@ -43,6 +43,8 @@ public final class Bridge {
 
   static native void requestVersion(long client, int request) throws BackupException;
 
+  static native void requestMetrics(long client, int request) throws BackupException;
+
   static native void appCall(long client, int request, int call, String bundle, byte[] argument)
       throws BackupException;
 

@@ -139,6 +139,15 @@ public final class Connection {
   }
 
   /**
+   * Asks what the service counts.
+   *
+   * @return the reply, with one descriptor of OpenMetrics text
+   */
+  public CompletableFuture<Event.Reply> requestMetrics() {
+    return ask((address, request) -> Bridge.requestMetrics(address, request));
+  }
+
+  /**
    * Asks an app.
    *
    * @param call for what

@@ -25,7 +25,7 @@ import org.scijava.nativelib.NativeLibraryUtil;
  * else.
  */
 public final class NativeLibrary {
-  private static final int VERSION = 3;
+  private static final int VERSION = 4;
   private static final String LIBRARY_PROPERTY = "backupkit.library";
   private static final String SERVICE_PROPERTY = "backupkit.backupd";
   private static final String SERVICE_NAME = "backupd";

@@ -14,8 +14,8 @@ import org.backupkit.Fd;
 import org.backupkit.FileData;
 import org.backupkit.IncrementalBackupTime;
 import org.backupkit.internal.Await;
+import org.backupkit.internal.InnerRequests;
 import org.backupkit.internal.ListWriter;
-import org.backupkit.internal.Unmeasured;
 import org.jspecify.annotations.Nullable;
 
 /** The capability file, which a snapshot keeps one entry of and a restore gives back. */
@@ -29,7 +29,8 @@ final class Capabilities {
   static ObjectNode ask(BackupService service, Collection<String> bundles) throws IOException {
     List<IncrementalBackupTime> times =
         bundles.stream().map(bundle -> new IncrementalBackupTime(bundle, 0)).toList();
-    try (FileData data = Await.value(Unmeasured.capabilities(service, ListWriter.times(times)))) {
+    try (FileData data =
+        Await.value(InnerRequests.capabilities(service, ListWriter.times(times)))) {
       return Json.parse(data.fd().readAllBytes(), "The service's capability file");
     }
   }
