@@ -40,11 +40,11 @@ constexpr std::array kClientFrames = {
     FrameType::kPublish,     FrameType::kRelease,      FrameType::kSettle,
     FrameType::kAppCall,     FrameType::kCapabilities, FrameType::kDataSize,
     FrameType::kUpdateTimer, FrameType::kUpdateRate,   FrameType::kCancel,
-    FrameType::kVersion,     FrameType::kHello,        FrameType::kFile};
-constexpr std::array kChildFrames = {FrameType::kFile,   FrameType::kPublished, FrameType::kReport,
-                                     FrameType::kDone,   FrameType::kProgress,  FrameType::kFreeze,
-                                     FrameType::kThaw,   FrameType::kHookReady, FrameType::kFrozen,
-                                     FrameType::kSettled};
+    FrameType::kMetrics,     FrameType::kHello,        FrameType::kFile};
+constexpr std::array kChildFrames = {
+    FrameType::kFile,     FrameType::kPublished, FrameType::kReport, FrameType::kDone,
+    FrameType::kProgress, FrameType::kFreeze,    FrameType::kThaw,   FrameType::kHookReady,
+    FrameType::kMoved,    FrameType::kRecovered};
 
 // A device on which bundles of all kinds are installed.
 class Device {
