@@ -144,8 +144,9 @@ std::optional<std::string> acl_xattr(std::string_view text) {
     entries.push_back(*entry);
   }
   if (entries.empty()) return std::nullopt;
-  // The kernel takes them in this order only, and bsdtar writes another.
-  std::ranges::sort(entries, {}, [](const AclEntry& e) { return std::pair(e.tag, e.id); });
+  // The kernel takes them in this order only, and bsdtar writes another. Those that come twice keep
+  // theirs.
+  std::ranges::stable_sort(entries, {}, [](const AclEntry& e) { return std::pair(e.tag, e.id); });
   std::string bytes;
   append_number(bytes, kVersion, kVersionSize);
   for (const AclEntry& entry : entries) {

@@ -64,7 +64,7 @@ function(backupkit_fuzzer name layer corpus seconds)
   target_link_options(${name}_fuzzer PRIVATE -fsanitize=fuzzer)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/corpus/${name})
   add_test(NAME ${name}_fuzzer
-           COMMAND ${name}_fuzzer -max_total_time=${seconds} -max_len=65536 -print_final_stats=1 ${ARGN}
+           COMMAND ${name}_fuzzer -seed=1 -max_total_time=${seconds} -max_len=65536 -print_final_stats=1 ${ARGN}
                    ${PROJECT_BINARY_DIR}/corpus/${name} ${PROJECT_SOURCE_DIR}/${corpus})
   if(NOT TARGET fuzzers)
     add_custom_target(fuzzers)
