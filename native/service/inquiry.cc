@@ -106,7 +106,7 @@ void Inquiry::on_frame(Frame frame) {
   } else if (frame.type == FrameType::kReport) {
     answer_.text = reader.get_text(kMaxText);
     if (report_) report_(answer_.text);
-  } else if (frame.type == FrameType::kRecovered) {
+  } else if (frame.type == FrameType::kRecovered && !std::exchange(has_recovered_, true)) {
     log_line(LogLevel::kWarning, "'" + bundle_ + "': " + reader.get_text(kMaxText));
   } else if (frame.type == FrameType::kDone) {
     said_ = true;

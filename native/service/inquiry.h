@@ -57,7 +57,8 @@ class Inquiry {
   [[nodiscard]] Worker::Handlers handlers();
 
   Loop& loop_;
-  std::string bundle_;  // whose own code or extension is asked
+  std::string bundle_;          // whose own code or extension is asked
+  bool has_recovered_ = false;  // what an earlier restore had left, and the log says so
   Launch process_;
   Done done_;
   std::function<void(const std::string&)> report_;

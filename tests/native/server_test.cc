@@ -340,6 +340,20 @@ TEST_F(ServerTest, an_extension_that_is_done_before_its_files_were_taken_holds_n
   EXPECT_TRUE(talk.leave());
 }
 
+TEST_F(ServerTest, an_extension_that_is_asked_has_one_line_of_the_log) {
+  Talk talk;
+  talk.install("com.example.recovers");
+  testing::internal::CaptureStderr();
+  talk.say(FrameBuilder(FrameType::kAppCall)
+               .number(uint32_t{1})
+               .number(static_cast<uint8_t>(AppCall::kCleanTemp))
+               .text("com.example.recovers")
+               .fd(sealed_memfd("argument", {}).value()));
+  EXPECT_EQ(talk.hear(FrameType::kReply).type, FrameType::kReply);
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(log, '\n'), 1) << log;
+}
+
 bool is_settled(const Frame& frame, uint64_t sequence) {
   ByteReader reader(frame.body);
   return frame.type == FrameType::kSettled && reader.get<uint64_t>() == sequence;
@@ -399,6 +413,12 @@ int extension_of_a_test() {
   }
   if (text.find("com.example.long") != std::string_view::npos) {
     return service.send(FrameBuilder(FrameType::kReport).text("{}").number(1).build()) ? 0 : 1;
+  }
+  if (text.find("com.example.recovers") != std::string_view::npos) {
+    for (int i = 0; i < 3; ++i) {
+      if (!service.send(FrameBuilder(FrameType::kRecovered).text("once more").build())) return 1;
+    }
+    return service.send(FrameBuilder(FrameType::kDone).error(std::nullopt).build()) ? 0 : 1;
   }
   if (text.find("com.example.progress") != std::string_view::npos) {
     const Frame progress =
