@@ -54,7 +54,8 @@ void Job::admit(Bundle bundle, Origin origin) {
   origin_ = std::move(origin);
 }
 
-void Job::start() {
+void Job::start(uint32_t window) {
+  window_ = window;
   if (!error_) {
     if (auto launched = launch_extension(); !launched) {
       error_ = launched.error();
@@ -89,7 +90,7 @@ Result<void> Job::launch_extension() {
                   .root = context_.root,
                   .settings = settings_of(context_.kind, bundle_, request_, origin_,
                                           context_.settings.packing_limit),
-                  .window = context_.window,
+                  .window = window_,
                   .manifest = std::move(request_.manifest)};
   Worker::Handlers handlers;
   handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
@@ -406,7 +407,7 @@ void Job::settle_extension(uint64_t sequence, Outcome outcome) {
 }
 
 void Job::forward_handles() {
-  while (process_.extension && !handles_.empty() && handles_out_ < context_.window) {
+  while (process_.extension && !handles_.empty() && handles_out_ < window_) {
     ++handles_out_;
     process_.extension->say(FrameBuilder(FrameType::kHandle).text(handles_.front()).build());
     handles_.pop_front();
@@ -518,7 +519,7 @@ Error Job::time_out() const {
 }
 
 // What waits here waits for the client, and so does an extension that has no credit left.
-bool Job::waits_for_client() const { return !outbox_.empty() || sent_.size() >= context_.window; }
+bool Job::waits_for_client() const { return !outbox_.empty() || sent_.size() >= window_; }
 
 // One of a few: what the extension says is its own.
 std::string_view Job::stage_now() const {

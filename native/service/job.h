@@ -33,7 +33,6 @@ struct JobContext {
   const ServiceSettings& settings;
   Loop& loop;
   Metrics& metrics;
-  uint32_t window;                  // files under way per bundle
   std::function<void(Frame)> tell;  // to the client
   std::function<bool()> is_heard;   // false: the client is behind with what it was told
   std::function<void(Job&)> ended;  // one that had begun has just ended
@@ -68,8 +67,8 @@ class Job {
   // It will not begin, and nothing is told of it.
   void drop() { phase_ = Phase::kEnded; }
 
-  // Begins it, or tells that it is refused.
-  void start();
+  // Begins it, with so many files under way at a time, or tells that it is refused.
+  void start(uint32_t window);
 
   [[nodiscard]] Result<void> file_handle(const std::string& uri);
   // Nothing: the answer comes later, as the Reply to `request`.
@@ -163,6 +162,7 @@ class Job {
   Handover handover_{context_.kind};
   TokenBucket processes_{kMostProcesses, TokenBucket::Time::clock::now()};
   size_t reports_ = 0;
+  uint32_t window_ = 1;
   Phase phase_ = Phase::kWaiting;
   bool hook_wants_release_ = false;
   bool has_recovered_ = false;  // what an earlier restore had left, and the log says so

@@ -31,13 +31,13 @@ Error not_appended(const std::string& bundle) {
 Session::Session(SessionKind kind, BorrowedFd root, const ServiceSettings& settings, Loop& loop,
                  Metrics& metrics, uint32_t window, Hooks hooks)
     : kind_(kind),
+      window_(window),
       hooks_(std::move(hooks)),
       context_{.kind = kind,
                .root = root,
                .settings = settings,
                .loop = loop,
                .metrics = metrics,
-               .window = std::max(1U, window / static_cast<uint32_t>(settings.max_extensions)),
                .tell = [this](Frame frame) { tell(std::move(frame)); },
                .is_heard = [this] { return hooks_.is_heard(); },
                .ended = [this](Job& job) { on_end(job); }} {}
@@ -153,9 +153,10 @@ void Session::schedule() {
       ++next;
       continue;
     }
+    const auto window = share();
     next = waiting_.erase(next);
     if (is_refused) --refused_;
-    job.start();
+    job.start(window);
     if (job.is_running()) {
       running_[job.name()] = index;
     } else {
@@ -164,6 +165,15 @@ void Session::schedule() {
       schedule_later();  // for those before it that wait for it
     }
   }
+}
+
+// How many files the next bundle may have under way: of what the client takes at a time the part of
+// each that could run beside it. A bundle that is alone has all; those that are appended later have
+// their parts all the same, which the client has to spare (affordable_window()).
+uint32_t Session::share() const {
+  const auto bundles = running_.size() + waiting_.size() - refused_;
+  const auto beside = std::clamp<size_t>(bundles, 1, context_.settings.max_extensions);
+  return std::max(1U, window_ / static_cast<uint32_t>(beside));
 }
 
 bool Session::has_to_wait(const Job& job) const {

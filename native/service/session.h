@@ -89,6 +89,7 @@ class Session {
   [[nodiscard]] Result<void> check(const std::vector<BundleRequest>& requests) const;
   void schedule_later();
   void schedule();
+  [[nodiscard]] uint32_t share() const;
   void on_end(Job& job);
   void leave_batch(const Job& job);
   void take_out(Job& job);
@@ -97,6 +98,7 @@ class Session {
   [[nodiscard]] Job* find(const std::string& bundle);
 
   SessionKind kind_;
+  uint32_t window_;
   Hooks hooks_;
   JobContext context_;
   std::vector<std::unique_ptr<Job>> jobs_;                         // in call order

@@ -19,6 +19,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -204,6 +205,18 @@ class Flow : public Census {
     }
     await_end(bundle);
     check(bundle, count);
+  }
+
+  // The same in any order, which is another where some found no room, and without their content.
+  void receive_each_once(size_t count, std::set<std::string> came = {}) {
+    while (!came.contains("manage.json")) {
+      auto file = next_file();
+      ASSERT_TRUE(file.has_value()) << came.size() << " files came";
+      take(*file);
+      EXPECT_TRUE(came.insert(file->uri).second) << file->uri << " came twice";
+      close(std::move(*file));
+    }
+    EXPECT_EQ(came.size(), count + 2) << "each file, a part and manage.json";
   }
 
   void come(Handed file) {

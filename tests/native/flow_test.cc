@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -49,19 +50,21 @@ TEST_F(Flow, what_found_no_room_at_the_client_comes_again_when_there_is_room) {
   limit(0, 64);
   start();
   append({"app"});
-  auto first = next_file();
-  ASSERT_TRUE(first.has_value());
-  take(*first);
-  auto filling = fill_up(first->fd);
+  while (files_.empty()) ASSERT_TRUE(receive());
+  std::set<std::string> came;
+  auto filling = fill_up(files_.front().fd);
+  for (auto& file : std::exchange(files_, {})) {
+    take(file);
+    came.insert(file.uri);
+    filling.push_back(std::move(file.fd));
+  }
   // Each message is a file that is refused now, over and over.
-  files_.clear();
   const auto many = messages_ + 40;
   while (messages_ < many) ASSERT_TRUE(receive());
   EXPECT_EQ(files_.size(), 0U);
   filling.clear();
-  std::vector<Handed> seen;
-  seen.push_back(std::move(*first));
-  receive_all("app", kFiles, std::move(seen));
+  receive_each_once(kFiles, std::move(came));
+  await_end("app");
 }
 
 TEST_F(Flow, a_client_with_room_for_one_descriptor_gets_every_file) {
@@ -76,16 +79,8 @@ TEST_F(Flow, a_client_with_room_for_one_descriptor_gets_every_file) {
   const auto many = messages_ + 40;
   while (messages_ < many) ASSERT_TRUE(receive());
   filling.pop_back();
-  std::set<std::string> came;
-  while (!came.contains("manage.json")) {
-    auto file = next_file();
-    ASSERT_TRUE(file.has_value());
-    take(*file);
-    EXPECT_TRUE(came.insert(file->uri).second) << file->uri << " came twice";
-    close(std::move(*file));
-  }
+  receive_each_once(kFiles);
   await_end("app");
-  EXPECT_EQ(came.size(), kFiles + 2) << "each file, a part and manage.json";
 }
 
 TEST_F(Flow, a_service_without_room_goes_on_when_there_is_room) {
@@ -230,6 +225,32 @@ TEST_F(Flow,
   EXPECT_EQ(files_.size(), 0U);
   under_way.reset();
   receive_all("app", kFiles);
+}
+
+TEST_F(Flow, a_bundle_that_is_alone_has_as_many_files_under_way_as_the_client_takes) {
+  add_bundle("app", 100);
+  start();
+  append({"app"});
+  while (files_.size() < kMaxWindow) ASSERT_TRUE(receive());
+  ask_version();
+  EXPECT_EQ(files_.size(), kMaxWindow);
+  files_.clear();
+  release();
+}
+
+TEST_F(Flow, bundles_beside_each_other_share_what_the_client_takes) {
+  constexpr size_t kShare = kMaxWindow / 3;
+  for (const auto* name : {"a", "b", "c", "d"}) add_bundle(name, 100);
+  start();
+  append({"a", "b", "c", "d"});
+  while (files_.size() < 3 * kShare) ASSERT_TRUE(receive());
+  ask_version();
+  std::map<std::string, size_t> under_way;
+  for (const auto& file : files_) ++under_way[file.bundle];
+  EXPECT_EQ(under_way,
+            (std::map<std::string, size_t>{{"a", kShare}, {"b", kShare}, {"c", kShare}}));
+  files_.clear();
+  release();
 }
 
 TEST_F(Flow, a_list_of_the_greatest_length_is_told_bundle_by_bundle) {
