@@ -7,6 +7,7 @@ import java.net.URI;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -22,7 +23,7 @@ import org.scijava.nativelib.NativeLibraryUtil;
  * Finds and loads libbackupkit.so, and finds backupd beside it. The file that property {@code
  * backupkit.library} names goes first, then the class path's {@code natives/<platform>}, taken in
  * place or extracted from a jar. Loaded by the initialisation of {@link Bridge} and by nothing
- * else.
+ * else. The JVM loads a file for one class loader: another one loads a copy.
  */
 public final class NativeLibrary {
   private static final int VERSION = 4;
@@ -90,7 +91,7 @@ public final class NativeLibrary {
   private static boolean attempt(Finder finder, List<Throwable> failures) {
     try {
       Path library = finder.find().toAbsolutePath();
-      System.load(library.toString());
+      loadOrCopy(library);
       int version = Bridge.version();
       if (version != VERSION) {
         throw new IOException(library + " is of version " + version + ", not " + VERSION);
@@ -100,6 +101,27 @@ public final class NativeLibrary {
     } catch (IOException | RuntimeException | UnsatisfiedLinkError e) {
       failures.add(e);
       return false;
+    }
+  }
+
+  private static void loadOrCopy(Path library) throws IOException {
+    try {
+      System.load(library.toString());
+    } catch (UnsatisfiedLinkError e) {
+      if (!Files.exists(library)) {
+        throw e;
+      }
+      loadCopy(library);
+    }
+  }
+
+  private static void loadCopy(Path library) throws IOException {
+    Path copy = Files.createTempFile("backupkit-", ".so");
+    try {
+      Files.copy(library, copy, StandardCopyOption.REPLACE_EXISTING);
+      System.load(copy.toString());
+    } finally {
+      Files.delete(copy); // what is loaded stays
     }
   }
 
