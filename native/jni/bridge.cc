@@ -280,9 +280,8 @@ jint load(JavaVM* vm) {
   void* raw = nullptr;
   if (vm->GetEnv(&raw, JNI_VERSION_1_8) != JNI_OK) return JNI_ERR;
   auto* jni = static_cast<JNIEnv*>(raw);
-  if (!Env::load(jni)) return JNI_ERR;
   const jclass bridge = jni->FindClass("org/backupkit/internal/Bridge");
-  if (bridge == nullptr) return JNI_ERR;
+  if (bridge == nullptr || !Env::load(jni, bridge)) return JNI_ERR;
   const jint registered =
       jni->RegisterNatives(bridge, kNatives.data(), static_cast<jint>(kNatives.size()));
   jni->DeleteLocalRef(bridge);

@@ -26,10 +26,10 @@ struct JavaFailure {
   Error error;
 };
 
-// One call's JNIEnv. Lives on the stack of the trampoline.
+// One call's JNIEnv and its class. Lives on the stack of the trampoline.
 class Env {
  public:
-  explicit Env(JNIEnv* jni) : jni_(jni) {}
+  Env(JNIEnv* jni, jclass bridge) : jni_(jni), bridge_(bridge) {}
 
   [[nodiscard]] JNIEnv* jni() const { return jni_; }
 
@@ -45,17 +45,18 @@ class Env {
   [[nodiscard]] std::string path(jbyteArray array) const;
   [[nodiscard]] jbyteArray array(const std::vector<uint8_t>& bytes) const;
 
-  // Makes `error` the pending exception: org.backupkit.internal.Failures.create gives it.
+  // Makes `error` the pending exception: Bridge.failure gives it.
   void raise(const Error& error) const;
 
   // Looks up what raise() and bind() need. False, with an exception pending: not found.
-  [[nodiscard]] static bool load(JNIEnv* jni);
+  [[nodiscard]] static bool load(JNIEnv* jni, jclass bridge);
 
   // Sets the number inside a java.io.FileDescriptor.
   void set_number(jobject descriptor, jint number) const;
 
  private:
   JNIEnv* jni_;
+  jclass bridge_;
 };
 
 // A heap object as a long: make gives it to Java, handle_ref borrows, drop_handle ends it.
@@ -116,8 +117,8 @@ struct Trampoline<Function> {
   static constexpr auto kDescriptor =
       (literal("(") + ... + descriptor<Args>()) + literal(")") + descriptor<R>();
 
-  static R call(JNIEnv* jni, jclass, Args... arguments) {
-    Env env(jni);
+  static R call(JNIEnv* jni, jclass bridge, Args... arguments) {
+    Env env(jni, bridge);
     try {
       return Function(env, arguments...);
     } catch (const JavaFailure& failure) {

@@ -8,25 +8,20 @@
 namespace backupkit {
 namespace {
 
-// Looked up once at load and kept for the life of the class loader.
+// Looked up once at load. No reference to a class: one would keep the class loader, and us, for
+// ever.
 struct Ids {
-  jclass failures = nullptr;
-  jmethodID create = nullptr;
+  jmethodID failure = nullptr;
   jfieldID number = nullptr;
 };
 Ids ids;
 
 }  // namespace
 
-bool Env::load(JNIEnv* jni) {
-  const jclass failures = jni->FindClass("org/backupkit/internal/Failures");
-  if (failures == nullptr) return false;
-  ids.failures = static_cast<jclass>(jni->NewGlobalRef(failures));
-  jni->DeleteLocalRef(failures);
-  if (ids.failures == nullptr) return false;
-  ids.create = jni->GetStaticMethodID(ids.failures, "create",
-                                      "(IILjava/lang/String;)Lorg/backupkit/BackupException;");
-  if (ids.create == nullptr) return false;
+bool Env::load(JNIEnv* jni, jclass bridge) {
+  ids.failure = jni->GetStaticMethodID(bridge, "failure",
+                                       "(IILjava/lang/String;)Lorg/backupkit/BackupException;");
+  if (ids.failure == nullptr) return false;
   const jclass descriptor = jni->FindClass("java/io/FileDescriptor");
   if (descriptor == nullptr) return false;
   ids.number = jni->GetFieldID(descriptor, "fd", "I");
@@ -76,7 +71,7 @@ void Env::raise(const Error& error) const {
   const jstring text = jni_->NewStringUTF(message.c_str());
   if (text == nullptr) return;
   const jobject made =
-      jni_->CallStaticObjectMethod(ids.failures, ids.create, static_cast<jint>(error.code),
+      jni_->CallStaticObjectMethod(bridge_, ids.failure, static_cast<jint>(error.code),
                                    static_cast<jint>(error.sys_errno), text);
   if (made == nullptr || jni_->ExceptionCheck() != JNI_FALSE) return;
   (void)jni_->Throw(static_cast<jthrowable>(made));

@@ -201,6 +201,7 @@ public final class BackupService implements AutoCloseable {
   @Override
   public void close() {
     connection.close();
+    executor.retire();
     cleanable.clean();
   }
 

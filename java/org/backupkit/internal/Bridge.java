@@ -15,6 +15,11 @@ public final class Bridge {
 
   private Bridge() {}
 
+  /** The exception of a failed native, which calls this by name. */
+  static BackupException failure(int code, int errno, String message) {
+    return Failures.create(code, errno, message);
+  }
+
   static native int version();
 
   static native long connect(byte[] socketPath) throws BackupException;

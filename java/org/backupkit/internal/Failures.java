@@ -36,7 +36,7 @@ public final class Failures {
   private Failures() {}
 
   /**
-   * Makes the exception of a failed native; native code calls this by name.
+   * Makes the exception of a failed native.
    *
    * @param code the interface's code
    * @param errno of the system call behind it; 0 for none

@@ -2,8 +2,10 @@ package org.backupkit.internal;
 
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.Executor;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.backupkit.BackupException;
 import org.backupkit.ErrorCode;
@@ -11,9 +13,18 @@ import org.jspecify.annotations.Nullable;
 
 /** What becomes of the service's replies on their way to callers. Thread-safe. */
 public final class Replies {
+  // As long as one is there it keeps our class loader.
+  private static final long IDLE_THREAD_SECONDS = 1;
+
   // Where futures of callers complete: what they hang on those may block, so each has a thread.
-  private static final ExecutorService THREADS =
-      Executors.newCachedThreadPool(task -> SerialExecutor.daemon(task, "backupkit-reply"));
+  private static final Executor THREADS =
+      new ThreadPoolExecutor(
+          0,
+          Integer.MAX_VALUE,
+          IDLE_THREAD_SECONDS,
+          TimeUnit.SECONDS,
+          new SynchronousQueue<>(),
+          task -> SerialExecutor.daemon(task, "backupkit-reply"));
 
   private Replies() {}
 

@@ -1,12 +1,15 @@
 package org.backupkit.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
 import java.io.IOException;
+import java.lang.ref.WeakReference;
 import java.lang.reflect.Method;
 import java.net.URL;
 import java.net.URLClassLoader;
@@ -24,6 +27,8 @@ import org.junit.jupiter.api.Test;
 
 /** The library in class loaders of its own, as a server has it that loads programs again. */
 class ClassLoaderTest extends OnDevice {
+  private static final int COLLECTIONS = 100;
+
   /** What a program does; run in the loader that it is of. */
   public static final class Program {
     private Program() {}
@@ -44,6 +49,21 @@ class ClassLoaderTest extends OnDevice {
   }
 
   @Test
+  void oneThatIsDropped_isUnloadedWithItsLibraryAndItsThreads() throws Exception {
+    WeakReference<ClassLoader> dropped = useAndDrop();
+    awaitTheEndOfOurThreads();
+    for (int i = 0; i < COLLECTIONS && dropped.get() != null; i++) {
+      System.gc();
+    }
+    assertNull(dropped.get());
+    // The JVM lets go of the library after the loader, on a thread of its own.
+    for (int i = 0; i < COLLECTIONS && libraries().size() > 1; i++) {
+      System.gc();
+    }
+    assertEquals(1, libraries().size(), libraries().toString());
+  }
+
+  @Test
   void twoAtOnce_haveTheirOwnLibraryEach() throws Exception {
     try (URLClassLoader first = loader();
         URLClassLoader second = loader()) {
@@ -55,6 +75,23 @@ class ClassLoaderTest extends OnDevice {
       use(first);
       use(getClass().getClassLoader());
       assertTrue(libraries().size() >= 3, libraries().toString());
+    }
+  }
+
+  private WeakReference<ClassLoader> useAndDrop() throws Exception {
+    Program.run(device.root()); // so that its own copy is another one
+    try (URLClassLoader loader = loader()) {
+      use(loader);
+      return new WeakReference<>(loader);
+    }
+  }
+
+  private static void awaitTheEndOfOurThreads() throws InterruptedException {
+    for (Thread thread : Thread.getAllStackTraces().keySet()) {
+      if (thread.getName().startsWith("backupkit-")) {
+        thread.join(30_000);
+        assertFalse(thread.isAlive(), thread + " is left");
+      }
     }
   }
 
