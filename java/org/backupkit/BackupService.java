@@ -17,7 +17,9 @@ import org.backupkit.internal.SerialExecutor;
 /**
  * A connection to a backup service. Thread-safe. Closing it releases every session made from it.
  * {@link AsyncCallback}s and listeners run on one daemon thread per session or connection unless an
- * executor is given, never on the caller's.
+ * executor is given, never on the caller's. An interrupt does not end a call that blocks, and stays
+ * set. Calls that wait for an answer when this is closed fail with 13600001, those that come later
+ * with 13900001.
  *
  * <pre>{@code
  * try (BackupService service = BackupService.connect();

@@ -141,13 +141,17 @@ public final class Fd implements AutoCloseable {
    * @throws IllegalStateException once closed or detached
    */
   public long copyTo(Path target) throws IOException {
+    return use(from -> copyNumberTo(from, target)); // a closed one leaves the target as it is
+  }
+
+  private static long copyNumberTo(int from, Path target) throws IOException {
     try (Fd out =
         open(
             target,
             StandardOpenOption.WRITE,
             StandardOpenOption.CREATE,
             StandardOpenOption.TRUNCATE_EXISTING)) {
-      return transferTo(out);
+      return out.use(to -> Bridge.transfer(from, to));
     }
   }
 

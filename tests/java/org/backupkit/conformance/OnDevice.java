@@ -44,6 +44,7 @@ abstract class OnDevice {
   static final int START_FAILED = 13500002;
   static final int TIMED_OUT = 13500003;
   static final int EXTENSION_DIED = 13500004;
+  static final int SESSION_CONFLICT = 13500013;
   static final int IPC = 13600001;
   static final int NOT_PERMITTED = 13900001;
   static final int IO = 13900005;
