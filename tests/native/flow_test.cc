@@ -3,11 +3,16 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <atomic>
+#include <cstdio>
 #include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -260,6 +265,37 @@ TEST_F(Flow, a_list_of_the_greatest_length_is_told_bundle_by_bundle) {
   append(names);
   while (begins_.size() < kMaxBundles) ASSERT_TRUE(receive()) << begins_.size() << " were told";
   release();
+}
+
+// What a program that is started now has open of ours.
+std::vector<std::string> inherited() {
+  std::vector<std::string> ours;
+  FILE* lines = ::popen("for fd in /proc/self/fd/*; do readlink \"$fd\" || true; done", "r");
+  std::array<char, 4096> line{};
+  while (std::fgets(line.data(), line.size(), lines) != nullptr) {
+    const std::string_view target = line.data();
+    for (const auto* kind : {"socket:", "memfd:", "anon_inode:", "/device/", "(deleted)"}) {
+      if (target.contains(kind)) ours.emplace_back(target);
+    }
+  }
+  EXPECT_EQ(::pclose(lines), 0);
+  return ours;
+}
+
+TEST_F(Flow, what_another_thread_starts_meanwhile_inherits_nothing) {
+  constexpr size_t kFiles = 30;
+  start();
+  const auto before = inherited();
+  const std::vector<std::string> bundles{"a", "b", "c", "d", "e"};
+  for (const auto& bundle : bundles) add_bundle(bundle, kFiles);
+  std::atomic<bool> ended = false;
+  std::jthread starter([&] {
+    while (!ended) EXPECT_EQ(inherited(), before);
+  });
+  append(bundles);
+  for (const auto& bundle : bundles) receive_all(bundle, kFiles);
+  release();
+  ended = true;
 }
 
 }  // namespace
