@@ -173,8 +173,10 @@ Result<void> TarReader::announce(const TarHeader& header, Pending& pending) {
 Result<void> TarReader::take_records(std::string_view text, bool is_global, Pending& pending) {
   uint64_t& said = is_global ? said_globally_ : pending.said;
   said += text.size();
-  if (said > (is_global ? kMaxGlobalRecords : kMaxPaxRecords)) {
-    return refuse(is_global ? "too much is said of all entries" : "too much is said of an entry");
+  const size_t most = is_global ? kMaxGlobalRecords : kMaxPaxRecords;
+  if (said > most) {
+    return refuse("more than " + std::to_string(most) + " bytes are said of " +
+                  (is_global ? "all entries" : "an entry"));
   }
   if (is_global) has_global_ = true;
   if (!is_global && !pending.has_records) pending.records = global_;
@@ -188,7 +190,9 @@ Result<void> TarReader::take_records(std::string_view text, bool is_global, Pend
 
 // The content of the block at at_.
 Result<std::string> TarReader::read_text(uint64_t length, size_t limit) {
-  if (length > limit) return refuse("too much is said of an entry");
+  if (length > limit) {
+    return refuse("more than " + std::to_string(limit) + " bytes are said of an entry");
+  }
   const uint64_t begin = at_ + kTarBlock;
   if (length + tar_padding(length) > input_.size() - begin) {
     return refuse("the archive ends inside of what is said of an entry");

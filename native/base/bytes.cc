@@ -26,6 +26,7 @@ void ByteWriter::patch_u32(size_t offset, uint32_t value) {
 std::string ByteReader::get_text(size_t limit) {
   const auto length = get<uint32_t>();
   if (length > limit) {
+    if (ok_) passed_ = limit;
     ok_ = false;
     rest_ = {};
     return {};

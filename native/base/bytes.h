@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,7 +56,7 @@ class ByteReader {
     return static_cast<T>(bits);
   }
 
-  // A text of at most `limit` bytes; longer is not ok.
+  // A text of at most `limit` bytes; longer is not ok, and passed() says the limit then.
   [[nodiscard]] std::string get_text(size_t limit);
 
   // The next `count` bytes, a view into the source; empty when there are not as many.
@@ -65,10 +66,12 @@ class ByteReader {
   // Everything was read and nothing is left over.
   [[nodiscard]] bool done() const { return ok_ && rest_.empty(); }
   [[nodiscard]] size_t left() const { return rest_.size(); }
+  [[nodiscard]] std::optional<size_t> passed() const { return passed_; }
 
  private:
   std::span<const uint8_t> rest_;
   bool ok_ = true;
+  std::optional<size_t> passed_;
 };
 
 }  // namespace backupkit

@@ -10,13 +10,18 @@ using nlohmann::json;
 
 // For the parser: from where it is too deep on, nothing is kept.
 json::parser_callback_t keep_until(int most, bool& is_too_deep) {
-  return [most, &is_too_deep](int depth, json::parse_event_t, const json&) {
-    is_too_deep |= depth > most;
+  return [most, &is_too_deep](int depth, json::parse_event_t event, const json&) {
+    is_too_deep |= is_nested_deeper(depth, event, most);
     return !is_too_deep;
   };
 }
 
 }  // namespace
+
+bool is_nested_deeper(int depth, json::parse_event_t event, int most) {
+  using Event = json::parse_event_t;
+  return (event == Event::object_start || event == Event::array_start) && depth >= most;
+}
 
 json parse_json(std::string_view text, int most) {
   bool is_too_deep = false;

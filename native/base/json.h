@@ -12,6 +12,10 @@ namespace backupkit {
 inline constexpr int kMostNested = 100;
 inline constexpr const char* kNestedTooDeep = "lists and objects in it are nested too deep";
 
+// For a parser's callback: whether what begins is nested deeper than `most`.
+[[nodiscard]] bool is_nested_deeper(int depth, nlohmann::json::parse_event_t event,
+                                    int most = kMostNested);
+
 // The value of a text; discarded where it is not JSON, or nested deeper than `most`.
 [[nodiscard]] nlohmann::json parse_json(std::string_view text, int most = kMostNested);
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -180,13 +181,15 @@ Result<void> Hook::send(const std::string& text) {
 Result<std::optional<std::string>> Hook::line(Clock::time_point until) {
   for (;;) {
     const auto end = received_.find('\n');
+    if (std::min(end, received_.size()) > kMaxAnswerLine) {
+      return threw("sent a line of more than " + std::to_string(kMaxAnswerLine) + " bytes");
+    }
     if (end != std::string::npos) {
       auto text = received_.substr(0, end);
       received_.erase(0, end + 1);
       if (!text.empty()) return text;
       continue;
     }
-    if (received_.size() > kMaxAnswerLine) return threw("sent a line that is too long");
     std::array<char, 16384> bytes{};
     const auto got =
         retry([&] { return ::recv(channel_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT); });

@@ -87,8 +87,14 @@ Result<void> Intake::give_handle(const std::string& uri) {
   return link_.send_file_error(uri, made.error());
 }
 
+Result<void> Intake::check_room() const {
+  if (files_.size() < kMaxFiles) return {};
+  return failure(Code::kOutOfMemory,
+                 "a restore takes at most " + std::to_string(kMaxFiles) + " files");
+}
+
 Result<void> Intake::make_handle(const std::string& uri) {
-  if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
+  if (auto room = check_room(); !room) return room;
   if (uri == kIndexName && goes_ahead_) {
     return failure(Code::kNotPermitted, "parts are unpacked already as 'manage.json' says");
   }
@@ -206,7 +212,7 @@ Result<void> Intake::take(const std::string& uri, Frame& frame) {
   if (uri == kIndexName) {
     return failure(Code::kInvalidArgument, "'" + uri + "' is written where it was asked for");
   }
-  if (files_.size() >= kMaxFiles) return failure(Code::kOutOfMemory, "too many files");
+  if (auto room = check_room(); !room) return room;
   files_[uri] = {
       .content = std::move(frame.fds[0]), .manifest = {}, .is_foreign = true, .is_published = true};
   return {};

@@ -73,6 +73,7 @@ class Intake {
   [[nodiscard]] Result<UniqueFd> make_file(const std::string& uri);
   [[nodiscard]] Result<UniqueFd> named_file(const std::string& uri);
   [[nodiscard]] Result<void> drop_strangers();
+  [[nodiscard]] Result<void> check_room() const;
   [[nodiscard]] Result<void> make_handle(const std::string& uri);
   [[nodiscard]] Result<bool> publish(uint32_t request, const std::string& uri, Frame& frame);
   [[nodiscard]] Result<void> take(const std::string& uri, Frame& frame);

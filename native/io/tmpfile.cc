@@ -118,11 +118,12 @@ Result<Bytes> read_sealed(BorrowedFd file, size_t limit) {
 }
 
 Result<Bytes> read_file(BorrowedFd file, size_t limit) {
+  const auto too_long = [limit] {
+    return failure(Code::kInvalidArgument, "it has more than " + std::to_string(limit) + " bytes");
+  };
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return errno_failure("stat");
-  if (status.st_size > 0 && static_cast<uint64_t>(status.st_size) > limit) {
-    return failure(Code::kInvalidArgument, "the file is too long");
-  }
+  if (status.st_size > 0 && static_cast<uint64_t>(status.st_size) > limit) return too_long();
   Bytes bytes;
   // One more, to meet the end at once. What is made on reading, as in /proc, says 0.
   size_t room = status.st_size > 0 ? static_cast<size_t>(status.st_size) + 1 : kReadStep;
@@ -132,7 +133,7 @@ Result<Bytes> read_file(BorrowedFd file, size_t limit) {
         retry([&] { return ::pread(file.get(), bytes.data() + at, room, static_cast<off_t>(at)); });
     if (got < 0) return errno_failure("read");
     at += static_cast<size_t>(got);
-    if (at > limit) return failure(Code::kInvalidArgument, "the file is too long");
+    if (at > limit) return too_long();
     if (got == 0) {
       bytes.resize(at);
       return bytes;

@@ -285,7 +285,10 @@ std::string write_index(const std::vector<IndexItem>& items) {
 Result<std::vector<IndexItem>> read_index(std::string_view json) {
   const Json all = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!all.is_array()) return failure(Code::kUnpackFailed, "the index is not a JSON array");
-  if (all.size() > kMaxIndexItems) return failure(Code::kUnpackFailed, "the index is too long");
+  if (all.size() > kMaxIndexItems) {
+    return failure(Code::kUnpackFailed,
+                   "the index has more than " + std::to_string(kMaxIndexItems) + " items");
+  }
   std::vector<IndexItem> items;
   items.reserve(all.size());
   std::unordered_set<std::string> names;

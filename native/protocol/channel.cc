@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,7 +37,9 @@ void Message::clear() {
 Result<void> Channel::queue(Frame frame) {
   const auto size = encoded_size(frame);
   if (queued_.size() >= kMaxQueued || queued_bytes_ + size > kMaxQueuedBytes) {
-    return failure(Code::kOutOfMemory, "the peer does not read: too many frames wait for it");
+    return failure(Code::kOutOfMemory, "the peer does not read: " + std::to_string(queued_.size()) +
+                                           " frames of " + std::to_string(queued_bytes_) +
+                                           " bytes wait for it");
   }
   queued_bytes_ += size;
   queued_.push_back(std::move(frame));

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,6 +15,10 @@ namespace backupkit {
 namespace {
 
 constexpr size_t kHeaderBytes = 2 * sizeof(uint16_t);
+
+Error too_many(Code code) {
+  return {code, 0, "a list has at most " + std::to_string(kMaxBundles) + " bundles"};
+}
 
 }  // namespace
 
@@ -55,6 +60,12 @@ std::optional<Error> read_error(ByteReader& reader) {
   auto context = reader.get_text(kMaxText);
   if (code == 0) return std::nullopt;
   return Error{static_cast<Code>(code), 0, std::move(context)};
+}
+
+std::string wrong_with(const ByteReader& reader) {
+  const auto limit = reader.passed();
+  return limit ? "has a text of more than " + std::to_string(*limit) + " bytes"
+               : "breaks the protocol";
 }
 
 Bytes encode(const Frame& frame) {
@@ -121,8 +132,7 @@ Bytes encode_list(std::span<const BundleRequest> list) {
 Result<std::vector<BundleRequest>> decode_list(std::span<const uint8_t> bytes) {
   ByteReader reader(bytes);
   const auto count = reader.get<uint32_t>();
-  if (count > kMaxBundles)
-    return failure(Code::kInvalidArgument, "the list of bundles is too long");
+  if (count > kMaxBundles) return failure(too_many(Code::kInvalidArgument));
   std::vector<BundleRequest> list;
   for (uint32_t i = 0; i < count && reader.ok(); ++i) {
     BundleRequest request;
@@ -152,7 +162,7 @@ Bytes encode_times(std::span<const BundleTime> times) {
 Result<std::vector<BundleTime>> decode_times(std::span<const uint8_t> bytes) {
   ByteReader reader(bytes);
   const auto count = reader.get<uint32_t>();
-  if (count > kMaxBundles) return failure(Code::kParameter, "the list of times is too long");
+  if (count > kMaxBundles) return failure(too_many(Code::kParameter));
   std::vector<BundleTime> times;
   for (uint32_t i = 0; i < count && reader.ok(); ++i) {
     BundleTime time;

@@ -196,6 +196,9 @@ class FrameBuilder {
 // An error field; std::nullopt where the code is 0.
 [[nodiscard]] std::optional<Error> read_error(ByteReader& reader);
 
+// What is wrong with a frame that was read by `reader`, as the end of a sentence on it.
+[[nodiscard]] std::string wrong_with(const ByteReader& reader);
+
 // The frame as bytes, without its descriptors.
 [[nodiscard]] Bytes encode(const Frame& frame);
 [[nodiscard]] size_t encoded_size(const Frame& frame);

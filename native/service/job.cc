@@ -24,6 +24,7 @@ using Clock = Loop::Clock;
 
 constexpr uint32_t kDefaultRate = 60;
 constexpr size_t kMaxHandles = 1'000'000;
+constexpr size_t kMostHeld = size_t{2} * kMaxWindow;
 // What an extension says that it is at.
 constexpr std::array<std::string_view, 8> kStages = {"start", "delay",   "scan",   "pack",
                                                      "send",  "receive", "verify", "commit"};
@@ -94,7 +95,9 @@ Result<void> Job::launch_extension() {
                   .manifest = std::move(request_.manifest)};
   Worker::Handlers handlers;
   handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
-  handlers.broken = [this](const Error& error) { stop(error.in("what the extension sent")); };
+  handlers.broken = [this](const Error& error) {
+    stop(error.in("the extension of '" + name() + "'"));
+  };
   handlers.exit = [this](int status) { on_exit(status); };
   const auto hook_exit = [this] {
     process_.hook.reset();
@@ -109,13 +112,13 @@ Result<void> Job::launch_extension() {
 
 void Job::on_frame(Frame frame) {
   if (aborted_) return;
-  if (take_frame(frame)) return progress();
-  stop(Error{Code::kIpc, 0, "the extension of '" + name() + "' sent a malformed frame"});
+  ByteReader reader(frame.body);
+  if (take_frame(frame, reader)) return progress();
+  stop(Error{Code::kIpc, 0, "a frame of the extension of '" + name() + "' " + wrong_with(reader)});
 }
 
 // False: it does not follow the grammar.
-bool Job::take_frame(Frame& frame) {
-  ByteReader reader(frame.body);
+bool Job::take_frame(Frame& frame, ByteReader& reader) {
   switch (frame.type) {
     case FrameType::kFile:
       return take_file(frame, reader);
@@ -172,7 +175,7 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
   if (waits != outbox_.end()) {
     *waits = std::move(item);
   } else {
-    if (!has_room()) return false;  // it sends more than its window
+    if (!has_room()) return stop_past(kMostHeld, "files and reports that nobody has taken yet");
     outbox_.push_back(std::move(item));
   }
   pump();
@@ -182,13 +185,23 @@ bool Job::take_file(Frame& frame, ByteReader& reader) {
 bool Job::take_report(ByteReader& reader) {
   Item item;
   item.text = reader.get_text(kMaxText);
-  if (!reader.done() || !has_room() || ++reports_ > kMostReports) return false;
+  if (!reader.done()) return false;
+  if (++reports_ > kMostReports) return stop_past(kMostReports, "reports");
+  if (!has_room()) return stop_past(kMostHeld, "files and reports that nobody has taken yet");
   outbox_.push_back(std::move(item));
   pump();
   return true;
 }
 
-bool Job::has_room() const { return outbox_.size() + sent_.size() <= size_t{2} * kMaxWindow; }
+bool Job::has_room() const { return outbox_.size() + sent_.size() < kMostHeld; }
+
+// True: it follows the grammar, and has what it ends by.
+bool Job::stop_past(size_t most, std::string_view what) {
+  stop(Error{Code::kIpc, 0,
+             "the extension of '" + name() + "' sent more than " + std::to_string(most) + " " +
+                 std::string(what)});
+  return true;
+}
 
 bool Job::take_published(ByteReader& reader) {
   const auto request = reader.get<uint32_t>();
@@ -418,7 +431,11 @@ Result<void> Job::file_handle(const std::string& uri) {
   if (phase_ == Phase::kEnded || published_ || !completing_.empty()) {
     return failure(Code::kNotPermitted, "bundle '" + name() + "' is published already");
   }
-  if (handles_.size() >= kMaxHandles) return failure(Code::kOutOfMemory, "too many handles");
+  if (handles_.size() >= kMaxHandles) {
+    return failure(Code::kOutOfMemory, "at most " + std::to_string(kMaxHandles) +
+                                           " files may be asked for beforehand for '" + name() +
+                                           "'");
+  }
   handles_.push_back(uri);
   if (phase_ == Phase::kRunning) forward_handles();
   return {};

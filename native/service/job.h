@@ -112,10 +112,11 @@ class Job {
 
   [[nodiscard]] Result<void> launch_extension();
   void on_frame(Frame frame);
-  [[nodiscard]] bool take_frame(Frame& frame);
+  [[nodiscard]] bool take_frame(Frame& frame, ByteReader& reader);
   [[nodiscard]] bool take_file(Frame& frame, ByteReader& reader);
   [[nodiscard]] bool take_report(ByteReader& reader);
   [[nodiscard]] bool has_room() const;
+  bool stop_past(size_t most, std::string_view what);
   [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
   [[nodiscard]] bool take_moved(ByteReader& reader);

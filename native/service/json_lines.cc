@@ -94,7 +94,7 @@ Result<JsonLines> JsonLines::parse(std::string_view text) {
   Tracker tracker(line, parsed.lines_);
   bool is_too_deep = false;
   const auto follow = [&](int depth, json::parse_event_t event, const json& value) {
-    is_too_deep |= depth > kMostNested;
+    is_too_deep |= is_nested_deeper(depth, event);
     if (!is_too_deep) tracker.on_event(event, value);
     return !is_too_deep;
   };

@@ -48,6 +48,7 @@ Error no_session() {
 struct Server::Pending {
   uint32_t request = 0;
   bool refused = false;  // it was answered already; what still comes of it counts for nothing
+  size_t bytes = 0;      // of the lists
   std::vector<BundleRequest> list{};
   std::string capabilities{};
 };
@@ -164,15 +165,15 @@ void Server::configure(ServiceSettings settings) {
 
 void Server::on_frame(Client& client, Frame frame) {
   const auto id = client.id;
-  if (take_frame(client, frame)) return;
+  ByteReader reader(frame.body);
+  if (take_frame(client, frame, reader)) return;
   // A frame that breaks the grammar ends the conversation.
   lose(id, Error{Code::kIpc, 0,
-                 "its frame of type " + std::to_string(static_cast<uint16_t>(frame.type)) +
-                     " breaks the protocol or a limit"});
+                 "its frame of type " + std::to_string(static_cast<uint16_t>(frame.type)) + " " +
+                     wrong_with(reader)});
 }
 
-bool Server::take_frame(Client& client, Frame& frame) {
-  ByteReader reader(frame.body);
+bool Server::take_frame(Client& client, Frame& frame, ByteReader& reader) {
   if (frame.type == FrameType::kHello) return greet(client, reader);
   if (!client.greeted) return false;
   if (frame.type == FrameType::kSettle) return settle(client, reader);
@@ -180,7 +181,10 @@ bool Server::take_frame(Client& client, Frame& frame) {
   if (!reader.ok()) return false;
   // Whose rights were taken meanwhile may still let go of its session.
   if (client.refusal && frame.type != FrameType::kRelease) {
-    if (client.peer->is_behind()) return false;
+    if (client.peer->is_behind()) {
+      lose(client.id, Error{Code::kOutOfMemory, 0, "it may not call, and reads no answers"});
+      return true;
+    }
     refuse(client, request, *client.refusal);
     return true;
   }
@@ -344,8 +348,8 @@ uint64_t Server::survey(Client& client, uint32_t request, const Frame& frame, Su
     if (asker == clients_.end()) return;
     asker->second->peer->say(FrameBuilder(FrameType::kSizeReport).text(text).build());
   };
-  return inquire(client, Inquiry::survey(loop_, root_, settings_, scope, report), std::move(answer),
-                 request);
+  const auto start = [&] { return Inquiry::survey(loop_, root_, settings_, scope, report); };
+  return inquire(client, start, std::move(answer), request);
 }
 
 bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, ByteReader& reader) {
@@ -363,24 +367,30 @@ bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, B
     reply(client, request, failure(bytes.error()));
     return true;
   }
-  std::string argument(bytes->begin(), bytes->end());
-  (void)inquire(
-      client,
-      Inquiry::app_call(loop_, root_, bundle, static_cast<AppCall>(call), std::move(argument)),
-      [this, request](Client& asker, Result<Answer> answer) {
-        reply_text(asker, request, answer->text);
-      },
-      request);
+  const auto start = [&] {
+    return Inquiry::app_call(loop_, root_, bundle, static_cast<AppCall>(call),
+                             {bytes->begin(), bytes->end()});
+  };
+  const auto answer = [this, request](Client& asker, Result<Answer> said) {
+    reply_text(asker, request, said->text);
+  };
+  (void)inquire(client, start, answer, request);
   return true;
 }
 
 // Keeps the inquiry until its processes are gone, and gives a good answer to `answer`. Its number,
 // or 0 where it was refused.
-uint64_t Server::inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
+uint64_t Server::inquire(Client& client,
+                         const std::function<Result<std::unique_ptr<Inquiry>>()>& start,
                          std::function<void(Client&, Result<Answer>)> answer, uint32_t request) {
   if (client.inquiries >= kMaxInquiries) {
-    inquiry = failure(Code::kOutOfMemory, "too many questions of this client are unanswered");
+    const Error full{
+        Code::kOutOfMemory, 0,
+        std::to_string(kMaxInquiries) + " questions of this connection have no answer yet"};
+    reply(client, request, failure(full));
+    return 0;
   }
+  auto inquiry = start();
   if (!inquiry) {
     reply(client, request, failure(inquiry.error()));
     return 0;
@@ -504,6 +514,11 @@ bool Server::on_append(Client& client, uint32_t request, bool more, Frame& frame
 Result<void> Server::take_list(Pending& pending, Frame& frame) const {
   auto bytes = sealed_in(frame, 0, "the list of bundles");
   if (!bytes) return failure(bytes.error());
+  pending.bytes += bytes->size();
+  if (pending.bytes > kMaxListBytes) {
+    return failure(Code::kInvalidArgument, "the lists of one append have more than " +
+                                               std::to_string(kMaxListBytes) + " bytes");
+  }
   auto requests = decode_list(*bytes);
   if (!requests) return failure(requests.error());
   size_t next = 1;
@@ -513,7 +528,8 @@ Result<void> Server::take_list(Pending& pending, Frame& frame) const {
     pending.capabilities.assign(file->begin(), file->end());
   }
   if (pending.list.size() + requests->size() > kMaxBundles) {
-    return failure(Code::kInvalidArgument, "the list of bundles is too long");
+    return failure(Code::kInvalidArgument, "the lists of one append have more than " +
+                                               std::to_string(kMaxBundles) + " bundles");
   }
   for (auto& request : *requests) {
     if (request.has_manifest) {

@@ -52,7 +52,7 @@ class Server {
   void make_room();
   void on_frame(Client& client, Frame frame);
   void refuse(Client& client, uint32_t request, const Error& reason);
-  [[nodiscard]] bool take_frame(Client& client, Frame& frame);
+  [[nodiscard]] bool take_frame(Client& client, Frame& frame, ByteReader& reader);
   [[nodiscard]] bool has_too_many(const Client& client) const;
   [[nodiscard]] bool greet(Client& client, ByteReader& reader);
   [[nodiscard]] bool settle(const Client& client, ByteReader& reader);
@@ -80,7 +80,8 @@ class Server {
   [[nodiscard]] uint64_t survey(Client& client, uint32_t request, const Frame& frame,
                                 SurveyScope scope,
                                 std::function<void(Client&, Result<Answer>)> answer);
-  [[nodiscard]] uint64_t inquire(Client& client, Result<std::unique_ptr<Inquiry>> inquiry,
+  [[nodiscard]] uint64_t inquire(Client& client,
+                                 const std::function<Result<std::unique_ptr<Inquiry>>()>& start,
                                  std::function<void(Client&, Result<Answer>)> answer,
                                  uint32_t request);
   void reply(Client& client, uint32_t request, const Result<void>& result,

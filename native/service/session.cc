@@ -20,7 +20,7 @@
 namespace backupkit {
 namespace {
 
-constexpr size_t kMaxJobs = size_t{1} << 20;
+constexpr size_t kMaxJobs = size_t{1} << 17;  // some KiB each
 
 Error not_appended(const std::string& bundle) {
   return {Code::kInvalidArgument, 0, "bundle '" + bundle + "' was not appended"};
@@ -56,7 +56,8 @@ Result<void> Session::check(const std::vector<BundleRequest>& requests) const {
     }
   }
   if (jobs_.size() + requests.size() > kMaxJobs) {
-    return failure(Code::kOutOfMemory, "too many bundles for one session");
+    return failure(Code::kOutOfMemory,
+                   "a session has at most " + std::to_string(kMaxJobs) + " bundles");
   }
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "native/base/json.h"
 #include "tests/native/census.h"
 
 namespace backupkit {
@@ -50,6 +51,21 @@ TEST_F(Access, what_is_nested_deep_is_refused) {
   constexpr size_t kDepth = 100'000;
   EXPECT_NE(wrong(std::string(kDepth, '[') + std::string(kDepth, ']')).find("nested too deep"),
             std::string::npos);
+}
+
+TEST_F(Access, what_is_nested_in_100_levels_is_read_and_no_more) {
+  const auto nested = [](int levels) {
+    return R"({"more": )" + std::string(static_cast<size_t>(levels - 1), '[') +
+           std::string(static_cast<size_t>(levels - 1), ']') + "}";
+  };
+  EXPECT_EQ(wrong(nested(kMostNested)), "nothing");
+  EXPECT_NE(wrong(nested(kMostNested + 1)).find("nested too deep"), std::string::npos);
+}
+
+TEST_F(Access, a_file_of_1_MiB_is_read_and_no_longer_one) {
+  const std::string longest = "{" + std::string((size_t{1} << 20U) - 2, ' ') + "}";
+  EXPECT_EQ(wrong(longest), "nothing");
+  EXPECT_EQ(wrong(longest + " "), "it has more than 1048576 bytes");
 }
 
 TEST_F(Access, every_key_is_taken) {

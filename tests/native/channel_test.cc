@@ -161,6 +161,14 @@ TEST_F(ChannelTest, no_more_than_64_MiB_wait_for_a_peer) {
   EXPECT_EQ(sender_->queued_bytes(), sender_->queued() * encoded_size(frame));
 }
 
+TEST_F(ChannelTest, no_more_than_65536_frames_wait_for_a_peer) {
+  for (uint32_t i = 0; i < 65'536; ++i) queue(FrameBuilder(FrameType::kRelease).number(i).build());
+  const auto queued = sender_->queue(FrameBuilder(FrameType::kRelease).number(1).build());
+  ASSERT_FALSE(queued);
+  EXPECT_EQ(queued.error().code, Code::kOutOfMemory);
+  EXPECT_TRUE(queued.error().message().contains("65536 frames")) << queued.error().message();
+}
+
 TEST_F(ChannelTest, without_room_for_all_descriptors_each_frame_that_had_one_says_so) {
   for (const size_t descriptors : {1U, 0U, 2U}) queue(frame(descriptors, descriptors));
   ASSERT_EQ(sender_->flush().value(), Sent::kAll);

@@ -123,13 +123,29 @@ TEST_F(HookTest, progress_is_asked_for_as_long_as_it_is_told) {
   EXPECT_EQ(time.passed(), (kTimes + 1) * 5s);
 }
 
+TEST_F(HookTest, a_line_has_at_most_256_KiB) {
+  for (const size_t length : {kMaxAnswerLine, kMaxAnswerLine + 1}) {
+    const auto pads = [&](App& app, const json& id) {
+      auto line = "{\"id\":" + id.dump() + ",\"result\":\"done\"";
+      line.resize(length - 1, ' ');
+      (void)app.say(line + "}\n");  // it may be cut off
+    };
+    StillTime time(is_between_questions);
+    const auto result = back_up(pads, time);
+    EXPECT_EQ(result.has_value(), length == kMaxAnswerLine) << length;
+    if (!result) {
+      EXPECT_EQ(result.error().code, Code::kExtensionThrew);
+    }
+  }
+}
+
 TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
   const auto deep = std::string(60'000, '[') + std::string(60'000, ']');
   const std::array<std::pair<std::string, std::string>, 5> answers = {{
       {"garbage\n", "not a JSON object"},
       {"{\"id\":2,\"error\":" + deep + "}\n", "not a JSON object"},
       {"{\"id\":2,\"error\":\"lost my way\"}\n", "lost my way"},
-      {"{\"id\":2,\"result\":\"" + std::string(1U << 20, 'x') + "\"}\n", "too long"},
+      {"{\"id\":2,\"result\":\"" + std::string(1U << 20, 'x') + "\"}\n", "more than 262144 bytes"},
       {"", "ended without an answer"},
   }};
   for (const auto& [answer, why] : answers) {

@@ -131,6 +131,17 @@ TEST(Index, refuses_names_and_paths_that_lead_out) {
   EXPECT_FALSE(read_index(with("a", "b", R"(,"links":["../c"])")));
 }
 
+TEST(Index, has_at_most_a_million_items) {
+  std::string text = "[0";
+  for (size_t i = 1; i < kMaxIndexItems; ++i) text += ",0";
+  const auto most = read_index(text + "]");
+  ASSERT_FALSE(most);
+  EXPECT_FALSE(most.error().message().contains("1000000")) << "it is the items that are none";
+  const auto more = read_index(text + ",0]");
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().context, "the index has more than 1000000 items");
+}
+
 TEST(Index, refuses_wrong_types_and_ranges) {
   for (const std::string more : {R"(,"size":-1)",
                                  R"(,"size":1.5)",

@@ -69,5 +69,26 @@ TEST_F(PeerTest, a_turn_in_which_much_is_said_keeps_little_of_it) {
   EXPECT_LT(came, 1000U) << "the rest goes at the end of the turn";
 }
 
+TEST_F(PeerTest, one_for_whom_1024_frames_wait_is_behind) {
+  Talk talk;
+  while (talk.peer->waiting() < 1023) talk.peer->say(frame(1));
+  EXPECT_FALSE(talk.peer->is_behind());
+  talk.peer->say(frame(2));
+  EXPECT_TRUE(talk.peer->is_behind());
+}
+
+TEST_F(PeerTest, one_for_whom_1_MiB_waits_is_behind) {
+  const auto sized = [](size_t size) {
+    const auto head = encoded_size(FrameBuilder(FrameType::kReport).text("").build());
+    return FrameBuilder(FrameType::kReport).text(std::string(size - head, 'x')).build();
+  };
+  for (const bool is_full : {false, true}) {
+    Talk talk;
+    for (int i = 0; i < 31; ++i) talk.peer->say(sized(size_t{32} << 10U));
+    talk.peer->say(sized((size_t{32} << 10U) - (is_full ? 0 : 1)));
+    EXPECT_EQ(talk.peer->is_behind(), is_full);
+  }
+}
+
 }  // namespace
 }  // namespace backupkit

@@ -76,7 +76,8 @@ TEST_F(ServerTest, a_client_for_whom_there_is_no_descriptor_waits_and_costs_noth
 // A server and one client of it, on one thread.
 class Talk {
  public:
-  Talk() {
+  explicit Talk(ServiceSettings settings = {}) {
+    server_.configure(std::move(settings));
     std::filesystem::create_directories(scratch_ / "etc/backupkit/bundles");
     auto pair = seqpacket_pair().value();
     EXPECT_TRUE(server_.adopt(std::move(pair.first), true).has_value());
@@ -87,7 +88,7 @@ class Talk {
 
   void say(FrameBuilder& frame) { EXPECT_EQ(client_->send(frame.build()).value(), Sent::kAll); }
 
-  // Runs the server until it has said something of that type, and gives it; what it said before is
+  // Runs the server until it has said something of that type, and gives it; what it said beside is
   // in heard(). A frame of type 0: it ended the conversation.
   Frame hear(FrameType wanted) {
     Frame found;
@@ -95,11 +96,12 @@ class Talk {
       auto arrival = client_->receive();
       if (!arrival || arrival->receipt != Receipt::kMessage) return loop_->stop();
       for (auto& frame : arrival->frames) {
-        if (frame.type == wanted) {
+        if (frame.type == wanted && found.type != wanted) {
           found = std::move(frame);
-          return loop_->stop();
+          loop_->stop();
+        } else {
+          heard_.push_back(std::move(frame));
         }
-        heard_.push_back(std::move(frame));
       }
     }));
     EXPECT_TRUE(loop_->run().has_value());
@@ -145,6 +147,15 @@ class Talk {
   std::optional<Channel> client_;
   std::vector<Frame> heard_;
 };
+
+constexpr size_t kMostHeld = size_t{2} * kMaxWindow;
+
+// The number that follows `word` in a text.
+std::optional<size_t> number_behind(std::string_view text, std::string_view word) {
+  const auto at = text.find(word);
+  if (at == std::string_view::npos) return std::nullopt;
+  return std::stoul(std::string(text.substr(at + word.size(), 10)));
+}
 
 UniqueFd list_of(const std::string& name, const std::string& options = "") {
   std::vector<BundleRequest> list(1);
@@ -268,6 +279,130 @@ TEST_F(ServerTest, an_extension_that_reports_without_end_is_ended) {
   size_t reports = 0;
   EXPECT_EQ(end_of("com.example.reports", reports).code, Code::kIpc);
   EXPECT_EQ(reports, 16U);
+}
+
+// How a bundle ends whose extension does what its name says, when the client takes the files once
+// so many have come.
+std::optional<Error> end_of_taken(const std::string& bundle, size_t files) {
+  ServiceSettings settings;
+  settings.max_send_rate = 0;
+  Talk talk(settings);
+  talk.install(bundle);
+  open_session(talk);
+  talk.append(2, false, list_of(bundle));
+  const auto count = [&](FrameType type) {
+    return static_cast<size_t>(std::ranges::count(talk.heard(), type, &Frame::type));
+  };
+  for (size_t singly = 0; singly + count(FrameType::kFileReady) < files; ++singly) {
+    EXPECT_EQ(talk.hear(FrameType::kFileReady).type, FrameType::kFileReady);
+  }
+  for (uint64_t i = 1; i <= files; ++i) {
+    talk.say(FrameBuilder(FrameType::kSettle).number(i).number(uint8_t{0}));
+  }
+  if (count(FrameType::kAllEnd) == 0) (void)talk.hear(FrameType::kAllEnd);
+  const auto end = std::ranges::find(talk.heard(), FrameType::kBundleEnd, &Frame::type);
+  if (end == talk.heard().end()) return Error{Code::kIpc, 0, "it did not end"};
+  ByteReader reader(end->body);
+  EXPECT_EQ(reader.get_text(kMaxNameText), bundle);
+  return read_error(reader);
+}
+
+TEST_F(ServerTest, what_an_extension_sends_has_limits_that_its_end_names) {
+  for (const auto& [most, more, named] :
+       {std::array<std::string, 3>{"reports-16", "reports-17", "more than 16 reports"},
+        {"files-128", "files-129", "more than 128 files and reports that nobody has taken yet"},
+        {"text-32768", "text-32769", "a text of more than 32768 bytes"}}) {
+    const size_t files = most.starts_with("files") ? kMostHeld : 0;
+    const auto good = end_of_taken("com.example." + most, files);
+    EXPECT_FALSE(good) << good->message();
+    const auto bad = end_of_taken("com.example." + more, files);
+    ASSERT_TRUE(bad) << more;
+    EXPECT_EQ(bad->code, Code::kIpc);
+    EXPECT_TRUE(bad->message().contains(named)) << bad->message();
+    EXPECT_TRUE(bad->message().contains("'com.example." + more + "'")) << bad->message();
+  }
+}
+
+TEST_F(ServerTest, a_name_has_at_most_512_bytes) {
+  for (const size_t size : {kMaxNameText, kMaxNameText + 1}) {
+    Talk talk;
+    testing::internal::CaptureStderr();
+    talk.say(FrameBuilder(FrameType::kFileHandle)
+                 .number(uint32_t{1})
+                 .text("com.example.notes")
+                 .text(std::string(size, 'x')));
+    const auto heard = talk.hear(FrameType::kReply).type;
+    const auto log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(heard == FrameType::kReply, size == kMaxNameText);
+    EXPECT_EQ(log.contains("type 5 has a text of more than 512 bytes"), size > kMaxNameText) << log;
+  }
+}
+
+TEST_F(ServerTest, a_client_has_at_most_16_questions_without_an_answer) {
+  Talk talk;
+  talk.install("com.example.silent");
+  for (uint32_t i = 1; i <= 17; ++i) {
+    talk.say(FrameBuilder(FrameType::kAppCall)
+                 .number(i)
+                 .number(static_cast<uint8_t>(AppCall::kCleanTemp))
+                 .text("com.example.silent")
+                 .fd(sealed_memfd("argument", {}).value()));
+  }
+  const Frame answer = talk.hear(FrameType::kReply);
+  ByteReader reader(answer.body);
+  EXPECT_EQ(reader.get<uint32_t>(), 17U) << "the others are being worked on";
+  const auto error = read_error(reader);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, Code::kOutOfMemory);
+  EXPECT_TRUE(error->message().contains("16 questions")) << error->message();
+  EXPECT_TRUE(talk.leave());
+}
+
+// How the appending of these ends, and what is said then.
+std::string appending_of(std::vector<UniqueFd> lists) {
+  Talk talk;
+  open_session(talk);
+  for (size_t i = 0; i < lists.size(); ++i) {
+    talk.append(2, i + 1 < lists.size(), std::move(lists[i]));
+  }
+  const Frame answer = talk.hear(FrameType::kReply);
+  ByteReader reader(answer.body);
+  EXPECT_EQ(reader.get<uint32_t>(), 2U);
+  const auto error = read_error(reader);
+  return error ? error->message() : "";
+}
+
+UniqueFd list_of_size(size_t size) {
+  std::vector<BundleRequest> list(1);
+  list[0].name = "com.example.none";
+  list[0].app_info.resize(size - encode_list(list).size(), 'x');
+  return sealed_memfd("list", encode_list(list)).value();
+}
+
+std::vector<UniqueFd> both(UniqueFd one, UniqueFd other) {
+  std::vector<UniqueFd> lists;
+  lists.push_back(std::move(one));
+  lists.push_back(std::move(other));
+  return lists;
+}
+
+TEST_F(ServerTest, the_lists_of_an_append_have_at_most_64_MiB_together) {
+  constexpr size_t kHalf = kMaxListBytes / 2;
+  EXPECT_EQ(appending_of(both(list_of_size(kHalf), list_of_size(kHalf))), "");
+  const auto more = appending_of(both(list_of_size(kHalf), list_of_size(kHalf + 1)));
+  EXPECT_TRUE(more.contains("67108864 bytes")) << more;
+  std::vector<UniqueFd> one;
+  one.push_back(list_of_size(kMaxListBytes + 1));
+  const auto alone = appending_of(std::move(one));
+  EXPECT_TRUE(alone.contains("the list of bundles: it has more than 67108864 bytes")) << alone;
+}
+
+TEST_F(ServerTest, the_lists_of_an_append_have_at_most_100000_bundles_together) {
+  std::vector<BundleRequest> most(kMaxBundles);
+  for (size_t i = 0; i < most.size(); ++i) most[i].name = "n" + std::to_string(i);
+  const auto list = sealed_memfd("list", encode_list(most)).value();
+  const auto more = appending_of(both(reopen_readonly(list.borrow()).value(), list_of("one.more")));
+  EXPECT_TRUE(more.contains("more than 100000 bundles")) << more;
 }
 
 TEST_F(ServerTest, of_progress_without_end_a_client_is_told_some) {
@@ -398,6 +533,33 @@ int restore_of_a_test(const Channel& service, bool waits) {
   }
 }
 
+// Sends so many, or one of that length, and says that it is done.
+std::optional<int> limits_of_a_test(const Channel& service, std::string_view name) {
+  const auto reports = number_behind(name, "com.example.reports-");
+  const auto files = number_behind(name, "com.example.files-");
+  const auto text = number_behind(name, "com.example.text-");
+  if (!reports && !files && !text) return std::nullopt;
+  std::vector<Frame> frames;
+  for (size_t i = 0; i < reports.value_or(0); ++i) {
+    frames.push_back(FrameBuilder(FrameType::kReport).text("{}").build());
+  }
+  for (uint64_t i = 1; i <= files.value_or(0); ++i) {
+    frames.push_back(FrameBuilder(FrameType::kFile)
+                         .number(i)
+                         .text("file")
+                         .error(Error{Code::kNoSpace, 0, "none"})
+                         .build());
+  }
+  if (text) {
+    frames.push_back(FrameBuilder(FrameType::kReport).text(std::string(*text, 'x')).build());
+  }
+  frames.push_back(FrameBuilder(FrameType::kDone).error(std::nullopt).build());
+  for (const auto& frame : frames) {
+    if (!service.send(frame)) return 1;
+  }
+  return 0;
+}
+
 // Behaves as its bundle's name says.
 int extension_of_a_test() {
   const Channel service{UniqueFd(3)};
@@ -410,6 +572,10 @@ int extension_of_a_test() {
     if (text.find(std::string("com.example.") + name) != std::string_view::npos) {
       return restore_of_a_test(service, waits);
     }
+  }
+  if (const auto limits = limits_of_a_test(service, text)) return *limits;
+  if (text.find("com.example.silent") != std::string_view::npos) {
+    return service.receive().has_value() ? 0 : 1;
   }
   if (text.find("com.example.long") != std::string_view::npos) {
     return service.send(FrameBuilder(FrameType::kReport).text("{}").number(1).build()) ? 0 : 1;

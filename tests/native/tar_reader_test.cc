@@ -229,13 +229,15 @@ TEST_F(TarReading, a_hard_link_has_content_in_pax_only) {
   EXPECT_EQ(members[0].content, "hello");
 }
 
+// A long name or target for the next entry.
+std::string announced(char type, const std::string& text) {
+  Entry entry = entry_of("././@LongLink");
+  entry.size = text.size();
+  return patched(entry, 156, std::string(1, type)) + text +
+         std::string(tar_padding(text.size()), '\0');
+}
+
 TEST_F(TarReading, long_names_are_for_the_next_entry_alone) {
-  const auto announced = [](char type, const std::string& text) {
-    Entry entry = entry_of("././@LongLink");
-    entry.size = text.size();
-    return patched(entry, 156, std::string(1, type)) + text +
-           std::string(tar_padding(text.size()), '\0');
-  };
   const std::string path(300, 'p');
   const std::string target(400, 't');
   const auto members =
@@ -320,6 +322,24 @@ TEST_F(TarReading, holds_no_more_records_than_the_limit) {
         with_records(record, 'g').substr(0, kTarBlock + record.size() + tar_padding(record.size()));
   }
   EXPECT_FALSE(unpack(archive + pack({file("f", "")})));
+}
+
+TEST_F(TarReading, takes_paths_of_1_MiB_and_no_longer_ones) {
+  const std::string longest(kMaxTarPath, 'p');
+  const auto members = unpack(announced('L', longest + '\0') + pack({file("f", "")}));
+  ASSERT_TRUE(members) << members.error().message();
+  EXPECT_EQ(members->at(0).entry.path, longest);
+  EXPECT_FALSE(unpack(announced('L', longest + "p") + pack({file("f", "")})));
+}
+
+TEST_F(TarReading, takes_records_of_4_MiB_for_one_entry_and_of_16_KiB_for_all) {
+  for (const auto& [type, most] : {std::pair('x', kMaxPaxRecords), {'g', kMaxGlobalRecords}}) {
+    for (const size_t size : {most, most + 1}) {
+      const auto head = std::to_string(size) + " comment=";
+      const auto record = head + std::string(size - head.size() - 1, 'c') + "\n";
+      EXPECT_EQ(unpack(with_records(record, type)).has_value(), size == most) << size;
+    }
+  }
 }
 
 TEST_F(TarReading, survives_every_flip) {

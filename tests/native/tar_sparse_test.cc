@@ -142,6 +142,19 @@ TEST_F(Sparse, a_map_may_be_longer_than_a_block) {
   EXPECT_EQ(map_of("0\n").value(), Extents{});
 }
 
+TEST_F(Sparse, a_map_has_what_a_million_holes_leave_and_no_more) {
+  std::string map = std::to_string(kMaxHoles + 1) + "\n";
+  for (size_t i = 0; i <= kMaxHoles; ++i) map += std::to_string(2 * i) + "\n1\n";
+  map.append(static_cast<size_t>(tar_padding(map.size())), '\0');
+  SparseMapReader reader;
+  for (size_t at = 0; at < map.size(); at += kTarBlock) {
+    const auto taken = reader.take(std::string_view(map).substr(at, kTarBlock));
+    ASSERT_TRUE(taken) << taken.error().message();
+    EXPECT_EQ(*taken, at + kTarBlock == map.size());
+  }
+  EXPECT_FALSE(SparseMapReader().take(std::to_string(kMaxHoles + 2) + "\n"));
+}
+
 TEST_F(Sparse, a_map_of_anything_else_is_refused) {
   for (const std::string text :
        {"", "\n", "x\n", "1", "1\n", "1\n0\n", "1\n0\n-1\n", "1\n 0\n1\n", "1\n0,1\n",

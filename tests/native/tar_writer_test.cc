@@ -77,6 +77,11 @@ TEST_F(Tar, record_lengths_count_themselves) {
   }
 }
 
+TEST_F(Tar, a_path_has_at_most_1_MiB) {
+  const Member longest = file(std::string(kMaxTarPath - 1, 'x'), "content");
+  EXPECT_EQ(unpack(pack({longest})).value(), std::vector{longest});
+}
+
 TEST_F(Tar, what_cannot_be_archived_is_refused_and_leaves_nothing) {
   Entry too_long = entry_of(std::string(kMaxTarPath, 'x'));
   Entry nul = entry_of(std::string("a\0b", 3));

@@ -106,6 +106,17 @@ TEST_F(ReadFile, reads_from_the_start_whatever_the_position) {
   EXPECT_EQ(read_file(file.borrow(), bytes.size() - 1).error().code, Code::kInvalidArgument);
 }
 
+TEST_F(ReadFile, of_one_that_is_too_long_says_the_limit) {
+  const ScratchDirectory scratch;
+  const UniqueFd file(::open((scratch / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::ftruncate(file.get(), 1000), 0);
+  EXPECT_EQ(read_file(file.borrow(), 1000).value().size(), 1000U);
+  const auto read = read_file(file.borrow(), 999);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(read.error().context, "it has more than 999 bytes");
+}
+
 TEST_F(ReadFile, reads_what_says_its_size_is_0) {
   const UniqueFd status(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
   EXPECT_GT(read_file(status.borrow(), 1000000).value().size(), 100U);

@@ -115,6 +115,31 @@ TEST(Wire, list_refusesTruncationSurplusAndHugeCounts) {
   EXPECT_FALSE(decode_times(huge.bytes()).has_value());
 }
 
+TEST(Wire, aListHasAtMost100000Bundles) {
+  std::vector<BundleRequest> list(kMaxBundles);
+  std::vector<BundleTime> times(kMaxBundles);
+  EXPECT_TRUE(decode_list(encode_list(list)).has_value());
+  EXPECT_TRUE(decode_times(encode_times(times)).has_value());
+  list.emplace_back();
+  times.emplace_back();
+  EXPECT_EQ(decode_list(encode_list(list)).error().context, "a list has at most 100000 bundles");
+  EXPECT_EQ(decode_times(encode_times(times)).error().context, "a list has at most 100000 bundles");
+}
+
+TEST(Wire, aTextThatIsTooLong_isToldFromWhatBreaksTheGrammar) {
+  const Frame frame = FrameBuilder(FrameType::kReport).text(std::string(kMaxText, 'x')).build();
+  ByteReader whole(frame.body);
+  EXPECT_EQ(whole.get_text(kMaxText).size(), kMaxText);
+  EXPECT_TRUE(whole.done());
+  ByteReader longer(frame.body);
+  EXPECT_EQ(longer.get_text(kMaxText - 1), "");
+  EXPECT_FALSE(longer.ok());
+  EXPECT_EQ(wrong_with(longer), "has a text of more than 32767 bytes");
+  ByteReader shorter(std::span(frame.body).first(100));
+  EXPECT_EQ(shorter.get_text(kMaxText), "");
+  EXPECT_EQ(wrong_with(shorter), "breaks the protocol");
+}
+
 TEST(Wire, times_comeBackAsTheyWere) {
   const std::vector<BundleTime> times = {{"a", 5}, {"b", -1}};
   const auto got = decode_times(encode_times(times));

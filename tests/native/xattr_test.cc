@@ -202,6 +202,17 @@ TEST_F(Xattr, what_cannot_be_attributes_is_not_written) {
   EXPECT_EQ(read("f"), Xattrs{});
 }
 
+TEST(Xattrs, have_at_most_1_MiB_in_all) {
+  Xattrs most;
+  for (int i = 0; i < 15; ++i) most["user." + std::to_string(i)] = std::string(kMaxXattrValue, 'v');
+  size_t bytes = 0;
+  for (const auto& [name, value] : most) bytes += name.size() + value.size();
+  most["user.rest"] = std::string(kMaxXattrBytes - bytes - 9, 'v');
+  EXPECT_TRUE(are_xattrs(most));
+  most["user.rest"] += 'v';
+  EXPECT_FALSE(are_xattrs(most));
+}
+
 TEST(Label, is_what_selinux_keeps) {
   EXPECT_TRUE(is_label("security.selinux"));
   EXPECT_FALSE(is_label("security.capability"));

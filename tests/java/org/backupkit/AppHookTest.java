@@ -277,7 +277,7 @@ class AppHookTest {
             "printf '{\"id\":%s,\"result\":\"' \"$id\"; "
                 + block.formatted(1 << 20)
                 + "; echo '\"}'",
-            "too long"));
+            "more than 262144 bytes"));
   }
 
   @ParameterizedTest(name = "{0}")
