@@ -19,7 +19,9 @@ import org.backupkit.internal.SerialExecutor;
  * {@link AsyncCallback}s and listeners run on one daemon thread per session or connection unless an
  * executor is given, never on the caller's. An interrupt does not end a call that blocks, and stays
  * set. Calls that wait for an answer when this is closed fail with 13600001, those that come later
- * with 13900001.
+ * with 13900001. A callback that an executor runs at once, on the thread that brings the answers,
+ * must not wait for one: a call that blocks throws an {@link IllegalStateException} there, and asks
+ * nothing.
  *
  * <pre>{@code
  * try (BackupService service = BackupService.connect();
@@ -215,7 +217,7 @@ public final class BackupService implements AutoCloseable {
     if (connection.isClosed()) {
       throw closed();
     }
-    return connection.await(request.get()).value();
+    return connection.await(request).value();
   }
 
   private CompletableFuture<FileData> capabilities(boolean measured, byte[] times) {

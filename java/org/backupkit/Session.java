@@ -3,7 +3,6 @@ package org.backupkit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -57,11 +56,7 @@ final class Session implements Connection.Sink {
             ? SerialExecutor.onOwnThread("backupkit-session")
             : new SerialExecutor(executor);
     requireOpenService();
-    try {
-      connection.openSession(kind, this).join();
-    } catch (CompletionException e) {
-      throw Replies.failure(e);
-    }
+    connection.await(() -> connection.openSession(kind, this));
   }
 
   CompletableFuture<Void> call(Request request) {
@@ -179,7 +174,7 @@ final class Session implements Connection.Sink {
   int cancel(@Nullable String bundleName) throws BackupException {
     String name = Arguments.namedBundle(bundleName);
     requireOpen();
-    return Integer.parseInt(connection.await(connection.cancel(name)).value());
+    return Integer.parseInt(connection.await(() -> connection.cancel(name)).value());
   }
 
   /** Removes what an interrupted run of a bundle left; false where it is running. */

@@ -9,6 +9,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.backupkit.BackupException;
 import org.jspecify.annotations.Nullable;
 
@@ -328,20 +329,22 @@ public final class Connection {
   }
 
   /**
-   * Waits for a reply.
+   * Sends a request and waits for its reply.
    *
-   * @param reply the reply
-   * @return it
+   * @param request sends it
+   * @return the reply
    * @throws BackupException its failure
+   * @throws IllegalStateException on the thread that brings replies; nothing was sent
    */
-  public Event.Reply await(CompletableFuture<Event.Reply> reply) throws BackupException {
+  public Event.Reply await(Supplier<CompletableFuture<Event.Reply>> request)
+      throws BackupException {
     if (Thread.currentThread() == thread) {
       throw new IllegalStateException(
           "the thread that brings the reply must not wait for it: give the session an executor"
               + " with threads of its own");
     }
     try {
-      return reply.join();
+      return request.get().join();
     } catch (CompletionException e) {
       throw Replies.failure(e);
     }
