@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -33,6 +34,7 @@ public final class Connection {
   private static final int FOREVER = -1;
 
   private final NativeHandle client;
+  private final CountDownLatch freed = new CountDownLatch(1);
   private final int servicePid;
   private final Thread thread;
   private final Settlements settlements = new Settlements(this::settle, System::nanoTime);
@@ -44,7 +46,14 @@ public final class Connection {
 
   private Connection(long client) {
     this.servicePid = Bridge.servicePid(client);
-    this.client = new NativeHandle(client, (address, lost) -> Bridge.destroy(address));
+    CountDownLatch freed = this.freed; // what frees the client must not hold this
+    this.client =
+        new NativeHandle(
+            client,
+            (address, lost) -> {
+              Bridge.destroy(address);
+              freed.countDown();
+            });
     this.thread = SerialExecutor.daemon(this::pull, "backupkit-events");
   }
 
@@ -309,10 +318,19 @@ public final class Connection {
   public void close() {
     closed = true;
     shutdown();
+    if (Thread.currentThread() != thread) {
+      awaitTheEnd();
+    }
+  }
+
+  // The thread's, and the client's, which another thread's call may still be at.
+  private void awaitTheEnd() {
     boolean interrupted = false;
-    while (Thread.currentThread() != thread && thread.isAlive()) {
+    for (boolean ended = false; !ended; ) {
       try {
         thread.join();
+        freed.await();
+        ended = true;
       } catch (InterruptedException e) {
         interrupted = true;
       }

@@ -296,13 +296,19 @@ class ClosedTest extends OnDevice {
       thread.start();
     }
 
-    /** Until it waits for an answer, or has one. */
+    /** Until it waits for an answer, or for the end of the service, or has what it waits for. */
     void awaitTheWait() {
-      while (thread.isAlive()
-          && thread.getState() != Thread.State.WAITING
-          && thread.getState() != Thread.State.TIMED_WAITING) {
+      while (thread.isAlive() && !waits()) {
         Thread.onSpinWait();
       }
+    }
+
+    private boolean waits() {
+      Thread.State state = thread.getState();
+      StackTraceElement[] stack = thread.getStackTrace();
+      return state == Thread.State.WAITING
+          || state == Thread.State.TIMED_WAITING
+          || stack.length > 0 && stack[0].getMethodName().equals("destroy");
     }
 
     void interrupt() {
