@@ -106,11 +106,17 @@ void Server::on_listener() {
     });
     return;
   }
+  turns_away_ = false;
   if (!socket->is_open()) return;  // it went away again
   make_room();
   if (auto adopted = adopt(std::move(*socket), false); !adopted) {
     log_failure(LogLevel::kWarning, "taking of a connection", adopted.error());
   }
+}
+
+// Whoever connects could otherwise fill the log.
+LogLevel Server::stranger_level() {
+  return strangers_told_.take(Loop::Clock::now()) ? LogLevel::kWarning : LogLevel::kDebug;
 }
 
 // Whoever connects could otherwise keep all others out: the oldest stranger gives way.
@@ -119,15 +125,10 @@ void Server::make_room() {
     const Client& client = *entry.second;
     return &client != holder_ && (!client.greeted || client.refusal);
   };
-  if (std::ranges::count_if(clients_, is_stranger) < kMaxStrangers) {
-    turns_away_ = false;
-    return;
-  }
-  if (!std::exchange(turns_away_, true)) {
-    log_line(LogLevel::kWarning,
-             std::to_string(kMaxStrangers) +
-                 " connections have not greeted or may not call: the oldest gives way");
-  }
+  if (std::ranges::count_if(clients_, is_stranger) < kMaxStrangers) return;
+  log_line(stranger_level(), std::to_string(kMaxStrangers) +
+                                 " connections have not greeted or may not call: the oldest gives "
+                                 "way");
   drop(std::ranges::find_if(clients_, is_stranger)->first);
 }
 
@@ -211,10 +212,12 @@ bool Server::greet(Client& client, ByteReader& reader) {
   if (version != kWireVersion || !reader.done()) return false;
   if (!client.greeted && has_too_many(client)) {
     const auto uid = std::to_string(client.credentials.uid);
-    reply(client, 0,
-          failure(Code::kOutOfMemory, "uid " + uid + " has " + std::to_string(kMaxCallers) +
-                                          " connections: close those that are not needed"));
-    return false;
+    const Error full{Code::kOutOfMemory, 0,
+                     "uid " + uid + " has " + std::to_string(kMaxCallers) +
+                         " connections: close those that are not needed"};
+    reply(client, 0, failure(full), stranger_level());
+    drop(client.id);
+    return true;
   }
   client.greeted = true;
   client.window = std::clamp(window, 1U, affordable_window());
@@ -600,7 +603,8 @@ void Server::reply_file(Client& client, uint32_t request, UniqueFd file) {
 void Server::lose(ClientId id, const Error& error) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
-  log_failure(LogLevel::kWarning, "the connection of " + found->second->name(), error);
+  log_failure(found->second->greeted ? LogLevel::kWarning : stranger_level(),
+              "the connection of " + found->second->name(), error);
   drop(id);
 }
 

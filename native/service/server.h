@@ -13,6 +13,7 @@
 #include "native/service/metrics.h"
 #include "native/service/peer.h"
 #include "native/service/session.h"
+#include "native/transfer/token_bucket.h"
 
 namespace backupkit {
 
@@ -50,6 +51,7 @@ class Server {
   void close_listener();
   void on_listener();
   void make_room();
+  [[nodiscard]] LogLevel stranger_level();
   void on_frame(Client& client, Frame frame);
   void refuse(Client& client, uint32_t request, const Error& reason);
   [[nodiscard]] bool take_frame(Client& client, Frame& frame, ByteReader& reader);
@@ -103,6 +105,7 @@ class Server {
   UniqueFd listener_;
   Loop::TimerId accept_timer_ = 0;
   bool turns_away_ = false;  // there was no room for the last one who came
+  TokenBucket strangers_told_{1, Loop::Clock::now()};  // of whom the log tells, a second
   std::map<ClientId, std::unique_ptr<Client>> clients_;
   ClientId last_client_ = 0;
   struct Question {

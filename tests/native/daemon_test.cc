@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -18,7 +19,9 @@
 #include "native/io/process.h"
 #include "native/io/unix_socket.h"
 #include "tests/native/census.h"
+#include "tests/native/half_open.h"
 #include "tests/native/in_child.h"
+#include "tests/native/small_session.h"
 
 namespace backupkit {
 namespace {
@@ -47,6 +50,16 @@ class Supervisor {
   void configure(const std::string& settings) const {
     std::filesystem::create_directories(root_ / "etc/backupkit");
     std::ofstream(root_ / "etc/backupkit/service.json") << settings;
+  }
+
+  // A bundle with one file.
+  void install(const std::string& name) const {
+    std::filesystem::create_directories(root_ / "etc/backupkit/bundles");
+    std::filesystem::create_directories(root_ / name);
+    std::ofstream(root_ / (name + "/file")) << "content";
+    std::ofstream(root_ / ("etc/backupkit/bundles/" + name + ".json"))
+        << R"({"name": ")" << name << R"(", "sandbox": ")" << name
+        << R"(", "backup": {"allowToBackupRestore": true, "includes": ["*"]}})";
   }
 
   [[nodiscard]] pid_t pid() const { return backupd_.pid; }
@@ -264,6 +277,40 @@ TEST_F(Daemon, a_caller_without_permission_that_reads_no_answer_is_left) {
   uint32_t asked = 0;
   while (asked < 1'000'000 && (*client)->version(asked + 1)) ++asked;
   EXPECT_LT(asked, 10'000U) << "each has an answer that waits";
+}
+
+size_t descriptors_of(pid_t pid) {
+  const std::filesystem::directory_iterator listing("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<size_t>(std::distance(begin(listing), end(listing)));
+}
+
+TEST_F(Daemon, runs_a_session_beside_half_open_connections_and_keeps_nothing_of_them) {
+  constexpr size_t kHalfOpen = 100;
+  const std::string bundle = "com.example.small";
+  Supervisor supervisor;
+  supervisor.configure(R"({"maxSendRate": 0})");
+  supervisor.install(bundle);
+  supervisor.start(kLong);
+  const auto client = Client::connect(supervisor.socket());
+  ASSERT_TRUE(client) << client.error().message();
+  SmallSession session(**client, bundle);
+  ASSERT_TRUE(session.run());
+  const auto before = descriptors_of(supervisor.pid());
+  std::deque<UniqueFd> others;
+  for (size_t i = 0; i < kCrowd; ++i) {
+    auto made = half_open(supervisor.socket(), i);
+    ASSERT_TRUE(made) << i << ": " << made.error().message();
+    others.push_back(std::move(*made));
+    if (others.size() > kHalfOpen) others.pop_front();
+    if (i % 50 == 0) {
+      ASSERT_TRUE(session.run()) << i;
+    }
+  }
+  others.clear();
+  for (int tries = 0; descriptors_of(supervisor.pid()) > before && tries < 100; ++tries) {
+    ASSERT_TRUE(session.run());
+  }
+  EXPECT_EQ(descriptors_of(supervisor.pid()), before);
 }
 
 }  // namespace

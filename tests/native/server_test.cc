@@ -173,6 +173,23 @@ void open_session(Talk& talk, SessionKind kind = SessionKind::kIncremental) {
   EXPECT_FALSE(read_error(reply).has_value());
 }
 
+TEST_F(ServerTest, strangers_who_break_the_protocol_have_few_lines_of_the_log) {
+  const ScratchDirectory scratch;
+  auto loop = Loop::make().value();
+  Server server(*loop, scratch.fd(), ServiceSettings{}, [&] { loop->stop(); });
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 50; ++i) {
+    auto pair = seqpacket_pair().value();
+    ASSERT_TRUE(server.adopt(std::move(pair.first), false));
+    const Channel stranger(std::move(pair.second));
+    ASSERT_TRUE(stranger.send(FrameBuilder(FrameType::kVersion).number(uint32_t{1}).build()));
+    ASSERT_TRUE(loop->run());
+  }
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_GE(std::ranges::count(log, '\n'), 1) << log;
+  EXPECT_LT(std::ranges::count(log, '\n'), 50) << log;
+}
+
 TEST_F(ServerTest, an_append_of_which_a_part_was_refused_appends_nothing) {
   Talk talk;
   open_session(talk);

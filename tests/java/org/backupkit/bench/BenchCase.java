@@ -90,6 +90,14 @@ enum BenchCase {
       ServiceGauges::descriptors,
       Row.beside("a socket alone, one by one").in("/s").least(100_000),
       Row.beside("a socket alone, 16 in a message").in("/s")),
+  CONNECTIONS(
+      "sessions of one small file while a tenth as many others connect, with a hundredth open",
+      NativeGauge::connecting,
+      Row.of("a session alone", "ms"),
+      Row.of("a session beside them", "ms"),
+      Row.of("the longest", "ms").most(50),
+      Row.of("more memory of the service", "MiB").most(1),
+      Row.of("descriptors left over", "fds").most(0)),
   COPY(
       "the ways to copy a file of 1 GB, without the disk",
       NativeGauge::copying,

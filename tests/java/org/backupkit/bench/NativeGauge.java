@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.backupkit.Device;
+import org.backupkit.ServiceProcess;
 import org.backupkit.Tool;
 import org.backupkit.bench.Measurement.Sample;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +47,24 @@ final class NativeGauge {
   static double passing(int files, int batch) throws Exception {
     String count = String.valueOf(files);
     return Double.parseDouble(run("pass_fds", "/dev/null", count, String.valueOf(batch)).get(0));
+  }
+
+  /** Sessions of a service, alone and while others connect and say half of what they should. */
+  static Measurement connecting(Path directory, Scale scale) throws Exception {
+    Device device = new Device(directory.resolve("device"));
+    device.configure("{\"maxSendRate\": 0}");
+    Files.writeString(device.addBundle(BenchTree.BUNDLE).resolve("note"), "a small file");
+    Path socket = directory.resolve("socket");
+    String connects = String.valueOf(Math.max(1, scale.files() / 10));
+    String open = String.valueOf(Math.max(1, scale.files() / 100));
+    return ignored -> {
+      ServiceProcess service = ServiceProcess.start(device.root(), socket);
+      try {
+        return samples(run("connections", socket.toString(), BenchTree.BUNDLE, connects, open));
+      } finally {
+        service.close();
+      }
+    };
   }
 
   private static Path fill(Path directory, Scale scale) throws Exception {
