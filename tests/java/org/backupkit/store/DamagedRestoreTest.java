@@ -4,18 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
+import org.backupkit.Damage;
 import org.backupkit.Device;
 import org.backupkit.ErrorCode;
 import org.junit.jupiter.api.BeforeEach;
@@ -97,14 +95,7 @@ class DamagedRestoreTest {
     try (var found = Files.newDirectoryStream(folder, pattern)) {
       file = found.iterator().next();
     }
-    try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      long middle = channel.size() / 2;
-      ByteBuffer one = ByteBuffer.allocate(1);
-      channel.read(one, middle);
-      one.put(0, (byte) (one.get(0) ^ 0x80)).rewind();
-      channel.write(one, middle);
-    }
+    Damage.flipAByte(file);
   }
 
   private Map<String, String> state() throws IOException {

@@ -20,7 +20,7 @@ import org.backupkit.Device;
 import org.backupkit.Tool;
 
 /** Changes a tree in whatever way an app may, by chance. */
-final class RandomChanges {
+public final class RandomChanges {
   private static final int MOST_ENTRIES = 60;
   private static final int MOST_BYTES = 12_000;
   private static final byte[] SQLITE = "SQLite format 3\0".getBytes(StandardCharsets.US_ASCII);
@@ -54,7 +54,7 @@ final class RandomChanges {
     void apply(Path path) throws Exception;
   }
 
-  RandomChanges(Path top, Random random) throws IOException {
+  public RandomChanges(Path top, Random random) throws IOException {
     this.top = top;
     this.random = random;
     this.attributes = takesAttributes();
@@ -73,7 +73,7 @@ final class RandomChanges {
   }
 
   /** Makes one. */
-  void change() throws Exception {
+  public void change() throws Exception {
     List<Path> all = entries();
     switch (all.size() > MOST_ENTRIES ? 7 : random.nextInt(21)) {
       case 0 -> on("create", fresh(), this::write);

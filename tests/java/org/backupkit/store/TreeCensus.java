@@ -24,7 +24,7 @@ import java.util.stream.Stream;
  * What Java itself sees of a tree, a line for each entry: fast enough for thousands of trees. It
  * sees neither holes nor attributes but the users' own.
  */
-final class TreeCensus {
+public final class TreeCensus {
   private static final int TYPE = 0170000;
   private static final int DIRECTORY = 0040000;
   private static final int FILE = 0100000;
@@ -34,7 +34,7 @@ final class TreeCensus {
   private TreeCensus() {}
 
   /** The line of each entry, by path. */
-  static Map<String, String> of(Path top) throws IOException {
+  public static Map<String, String> of(Path top) throws IOException {
     TreeCensus census = new TreeCensus();
     Map<String, String> lines = new TreeMap<>();
     try (Stream<Path> walk = Files.walk(top)) {
@@ -49,7 +49,7 @@ final class TreeCensus {
   }
 
   /** What the one has and the other has not, one line each. */
-  static List<String> differences(Map<String, String> expected, Map<String, String> actual) {
+  public static List<String> differences(Map<String, String> expected, Map<String, String> actual) {
     List<String> lines = new ArrayList<>();
     Set<String> paths = new TreeSet<>(expected.keySet());
     paths.addAll(actual.keySet());
