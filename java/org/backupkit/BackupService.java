@@ -1,5 +1,6 @@
 package org.backupkit;
 
+import java.lang.System.Logger.Level;
 import java.lang.ref.Cleaner;
 import java.nio.file.Path;
 import java.util.List;
@@ -47,7 +48,7 @@ public final class BackupService implements AutoCloseable {
 
   private BackupService(Connection connection) {
     this.connection = connection;
-    this.cleanable = CLEANER.register(this, connection::abandon);
+    this.cleanable = CLEANER.register(this, new Net(connection));
   }
 
   /**
@@ -200,7 +201,9 @@ public final class BackupService implements AutoCloseable {
 
   /**
    * Ends the connection and releases its sessions; an embedded service ends with it, and this waits
-   * until it has. A second call does nothing.
+   * until it has. A second call does nothing. Where it is missing, that is done, and logged as a
+   * warning with the place where this was made, when nobody can reach this and its sessions any
+   * more, and no bundle of theirs is left to end.
    */
   @Override
   public void close() {
@@ -225,6 +228,25 @@ public final class BackupService implements AutoCloseable {
       return CompletableFuture.failedFuture(closed());
     }
     return FileData.of(connection.requestCapabilities(measured, times));
+  }
+
+  /** Closes what nobody closed, and says where it was made. */
+  private static final class Net implements Runnable {
+    private final Connection connection;
+    private final Throwable made = new Throwable("made here");
+
+    Net(Connection connection) {
+      this.connection = connection;
+    }
+
+    @Override
+    public void run() {
+      if (!connection.isClosed()) {
+        System.getLogger(BackupService.class.getName())
+            .log(Level.WARNING, "a service was lost without a close", made);
+        connection.abandon();
+      }
+    }
   }
 
   private static final class InnerWay implements InnerRequests.Way {

@@ -12,6 +12,8 @@ import org.backupkit.internal.Connection;
  * a time.
  */
 public final class IncrementalBackupSession implements AutoCloseable {
+  // Is not collected while this is in use.
+  private final BackupService service;
   private final Session session;
 
   /**
@@ -25,6 +27,7 @@ public final class IncrementalBackupSession implements AutoCloseable {
    */
   public IncrementalBackupSession(BackupService service, GeneralCallbacks callbacks)
       throws BackupException {
+    this.service = service;
     this.session = new Session(service, callbacks, null, Connection.Kind.INCREMENTAL);
   }
 
@@ -39,6 +42,7 @@ public final class IncrementalBackupSession implements AutoCloseable {
    */
   public IncrementalBackupSession(
       BackupService service, GeneralCallbacks callbacks, Executor executor) throws BackupException {
+    this.service = service;
     this.session =
         new Session(
             service,

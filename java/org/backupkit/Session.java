@@ -1,5 +1,6 @@
 package org.backupkit;
 
+import java.lang.ref.WeakReference;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -25,14 +26,15 @@ final class Session implements Connection.Sink {
     CompletableFuture<Event.Reply> send() throws BackupException;
   }
 
-  // Keeps the service from being collected while the session is in use.
-  private final BackupService service;
   private final Connection connection;
+  private final WeakReference<BackupService> service;
   private final GeneralCallbacks callbacks;
   private final SerialExecutor executor;
   private final AtomicBoolean appended = new AtomicBoolean();
   private final AtomicReference<@Nullable CompletableFuture<Event.Reply>> released =
       new AtomicReference<>();
+  private int batches; // appended and not at their end; guarded by this
+  private @Nullable BackupService kept; // while there are some; guarded by this
   private volatile boolean over; // the release has its outcome: nothing is told any more
 
   /**
@@ -45,10 +47,11 @@ final class Session implements Connection.Sink {
       @Nullable Executor executor,
       Connection.Kind kind)
       throws BackupException {
-    this.service = Arguments.present(service, "service");
+    Arguments.present(service, "service");
     if (callbacks == null) {
       throw Arguments.parameter("callbacks is null");
     }
+    this.service = new WeakReference<>(service);
     this.connection = service.connection();
     this.callbacks = callbacks;
     this.executor =
@@ -104,10 +107,33 @@ final class Session implements Connection.Sink {
       }
       List<ListWriter.Part> parts = ListWriter.bundles(encodable);
       return capabilities == null
-          ? connection.append(parts, -1)
-          : capabilities.use(number -> connection.append(parts, number));
+          ? appendUnderWay(parts, -1)
+          : capabilities.use(number -> appendUnderWay(parts, number));
     } finally {
       manifests.forEach(Connection::closeQuietly);
+    }
+  }
+
+  // A batch is told to its end, though its owner may have nothing but the callbacks.
+  private CompletableFuture<Event.Reply> appendUnderWay(
+      List<ListWriter.Part> parts, int capabilities) {
+    synchronized (this) {
+      batches++;
+      kept = service.get();
+    }
+    return connection
+        .append(parts, capabilities)
+        .whenComplete(
+            (value, error) -> {
+              if (error != null) {
+                batchEnded();
+              }
+            });
+  }
+
+  private synchronized void batchEnded() {
+    if (--batches == 0) {
+      kept = null;
     }
   }
 
@@ -215,6 +241,9 @@ final class Session implements Connection.Sink {
       executor.execute(new FileTask(new FileDelivery(connection, file)));
     } else {
       executor.execute(() -> unlessOver(() -> tell(event)));
+      if (event instanceof Event.AllEnd) {
+        batchEnded();
+      }
     }
   }
 

@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * A full backup of some bundles. Thread-safe. One session of any kind exists per service at a time.
  */
 public final class SessionBackup implements AutoCloseable {
+  // Is not collected while this is in use.
+  private final BackupService service;
   private final Session session;
 
   /**
@@ -24,6 +26,7 @@ public final class SessionBackup implements AutoCloseable {
    *     202 without permission
    */
   public SessionBackup(BackupService service, GeneralCallbacks callbacks) throws BackupException {
+    this.service = service;
     this.session = new Session(service, callbacks, null, Connection.Kind.BACKUP);
   }
 
@@ -38,6 +41,7 @@ public final class SessionBackup implements AutoCloseable {
    */
   public SessionBackup(BackupService service, GeneralCallbacks callbacks, Executor executor)
       throws BackupException {
+    this.service = service;
     this.session =
         new Session(
             service, callbacks, Arguments.present(executor, "executor"), Connection.Kind.BACKUP);

@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /** A restore of some bundles. Thread-safe. One session of any kind exists per service at a time. */
 public final class SessionRestore implements AutoCloseable {
+  // Is not collected while this is in use.
+  private final BackupService service;
   private final Session session;
 
   /**
@@ -22,6 +24,7 @@ public final class SessionRestore implements AutoCloseable {
    *     202 without permission
    */
   public SessionRestore(BackupService service, GeneralCallbacks callbacks) throws BackupException {
+    this.service = service;
     this.session = new Session(service, callbacks, null, Connection.Kind.RESTORE);
   }
 
@@ -36,6 +39,7 @@ public final class SessionRestore implements AutoCloseable {
    */
   public SessionRestore(BackupService service, GeneralCallbacks callbacks, Executor executor)
       throws BackupException {
+    this.service = service;
     this.session =
         new Session(
             service, callbacks, Arguments.present(executor, "executor"), Connection.Kind.RESTORE);
