@@ -38,17 +38,28 @@ public final class Replies {
    */
   public static <T extends @Nullable Object> CompletableFuture<T> forCaller(
       CompletableFuture<T> reply, Consumer<T> undo) {
+    return forCaller(reply, undo, THREADS);
+  }
+
+  static <T extends @Nullable Object> CompletableFuture<T> forCaller(
+      CompletableFuture<T> reply, Consumer<T> undo, Executor threads) {
     CompletableFuture<T> result = new CompletableFuture<>();
     reply.whenComplete(
-        (value, error) ->
-            THREADS.execute(
-                () -> {
-                  if (error != null) {
-                    result.completeExceptionally(failure(error));
-                  } else if (!result.complete(value)) {
-                    undo.accept(value);
-                  }
-                }));
+        (value, error) -> {
+          Runnable completion =
+              () -> {
+                if (error != null) {
+                  result.completeExceptionally(failure(error));
+                } else if (!result.complete(value)) {
+                  undo.accept(value);
+                }
+              };
+          try {
+            threads.execute(completion);
+          } catch (Throwable e) {
+            completion.run(); // the JVM has no thread left: here is better than never
+          }
+        });
     return result;
   }
 

@@ -100,7 +100,7 @@ public final class SerialExecutor {
   private void schedule() {
     try {
       executor.execute(this::runOne);
-    } catch (RuntimeException e) {
+    } catch (Throwable e) { // an Error is how a JVM says that it can start no thread
       report(e);
       for (Task task = next(); task != null; task = next()) {
         guarded(task::discard);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
@@ -73,12 +74,19 @@ class SerialExecutorTest {
 
   @Test
   void whatTheExecutorRefusesIsDiscarded() throws Exception {
+    assertDiscarded(
+        task -> {
+          throw new RejectedExecutionException("shut down");
+        });
+    assertDiscarded(
+        task -> {
+          throw new OutOfMemoryError("unable to create native thread");
+        });
+  }
+
+  private static void assertDiscarded(Executor refusing) throws InterruptedException {
     AtomicInteger discarded = new AtomicInteger();
-    SerialExecutor serial =
-        new SerialExecutor(
-            task -> {
-              throw new RejectedExecutionException("shut down");
-            });
+    SerialExecutor serial = new SerialExecutor(refusing);
     Thread caller =
         new Thread(
             () -> {
