@@ -10,9 +10,11 @@ import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.backupkit.internal.Bridge;
 import org.backupkit.internal.NativeHandle;
 import org.backupkit.internal.PathBytes;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An owned file descriptor. Closed once, close-on-exec; a lost one is closed and reported by a
@@ -38,15 +40,17 @@ public final class Fd implements AutoCloseable {
   private final Runnable onGone;
 
   /**
-   * Owns {@code number}; {@code onGone} runs once after it was closed or detached and must not
-   * refer to this object.
+   * Owns {@code number}; {@code onGone} runs once after it was closed or detached, {@code what}
+   * says in a report what it is. Neither must refer to this object.
    */
-  Fd(int number, Runnable onGone) {
+  Fd(int number, Supplier<String> what, Runnable onGone) {
     if (number < 0) {
       throw new IllegalArgumentException("not a descriptor: " + number);
     }
     this.onGone = onGone;
-    this.handle = new NativeHandle(number, (value, lost) -> closeNumber((int) value, lost, onGone));
+    this.handle =
+        new NativeHandle(
+            number, (value, lost) -> closeNumber((int) value, lost ? what : null, onGone));
   }
 
   /**
@@ -62,7 +66,8 @@ public final class Fd implements AutoCloseable {
    * @throws IOException if the file cannot be opened
    */
   public static Fd open(Path path, OpenOption... options) throws IOException {
-    return adopt(Bridge.open(PathBytes.of(path), flags(Set.of(options)), NEW_FILE_MODE));
+    int number = Bridge.open(PathBytes.of(path), flags(Set.of(options)), NEW_FILE_MODE);
+    return new Fd(number, path::toString, () -> {});
   }
 
   /**
@@ -73,7 +78,7 @@ public final class Fd implements AutoCloseable {
    * @throws IllegalArgumentException if the number is negative
    */
   public static Fd adopt(int number) {
-    return new Fd(number, () -> {});
+    return new Fd(number, () -> "adopted", () -> {});
   }
 
   /**
@@ -256,10 +261,15 @@ public final class Fd implements AutoCloseable {
     return descriptor;
   }
 
-  private static void closeNumber(int number, boolean lost, Runnable onGone) {
-    if (lost) {
+  // `lost` says what was lost; null: it was closed.
+  private static void closeNumber(int number, @Nullable Supplier<String> lost, Runnable onGone) {
+    if (lost != null) {
       System.getLogger(Fd.class.getName())
-          .log(Level.WARNING, "descriptor {0} was lost without a close", String.valueOf(number));
+          .log(
+              Level.WARNING,
+              "descriptor {0} ({1}) was lost without a close",
+              String.valueOf(number),
+              lost.get());
     }
     try {
       Bridge.close(number);

@@ -18,7 +18,8 @@ public final class FileData implements AutoCloseable {
         answer -> {
           int[] fds = answer.fds();
           if (fds.length == 1) {
-            return CompletableFuture.completedFuture(new FileData(Fd.adopt(fds[0])));
+            return CompletableFuture.completedFuture(
+                new FileData(new Fd(fds[0], () -> "of a reply", () -> {})));
           }
           for (int fd : fds) {
             Connection.closeQuietly(fd);

@@ -1,6 +1,7 @@
 package org.backupkit;
 
 import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 import org.backupkit.internal.Connection;
 import org.backupkit.internal.Event;
 import org.jspecify.annotations.Nullable;
@@ -48,8 +49,9 @@ final class FileDelivery {
     Connection told = connection;
     long sequence = event.sequence();
     int[] fds = event.fds();
-    Fd content = new Fd(fds[0], () -> told.closed(sequence));
-    Fd manifest = fds.length > 1 ? Fd.adopt(fds[1]) : null;
+    Supplier<String> what = () -> event.bundle() + "/" + event.uri();
+    Fd content = new Fd(fds[0], what, () -> told.closed(sequence));
+    Fd manifest = fds.length > 1 ? new Fd(fds[1], what, () -> {}) : null;
     return new BackupFile(event.bundle(), event.uri(), content, manifest);
   }
 

@@ -3,6 +3,8 @@ package org.backupkit.conformance;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Queue;
@@ -86,12 +88,27 @@ class LostTest extends OnDevice {
   }
 
   @Test
-  void aDescriptor_isClosedAndReported() throws Exception {
+  void aDescriptor_isClosedAndReportedWithWhatItIsOf() throws Exception {
     Path entry = Path.of("/proc/self/fd", String.valueOf(loseADescriptor()));
+    Path path = directory.resolve("lost");
     for (int i = 0; i < COLLECTIONS && reports("descriptor").isEmpty(); i++) {
       System.gc();
     }
-    assertEquals(1, reports("descriptor").size(), entry.toString());
+    assertEquals(
+        List.of(path.toString()),
+        reports("descriptor").stream().map(report -> report.getParameters()[1]).toList());
+    for (int i = 0; i < COLLECTIONS && isOf(entry, path); i++) {
+      System.gc(); // it is reported before
+    }
+    assertFalse(isOf(entry, path));
+  }
+
+  private static boolean isOf(Path descriptor, Path path) {
+    try {
+      return Files.readSymbolicLink(descriptor).equals(path);
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   private long loseAService() throws Exception {
