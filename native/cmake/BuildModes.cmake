@@ -22,6 +22,10 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # As libstdc++'s own stable_sort calls the deprecated get_temporary_buffer; GCC still warns of ours.
   target_compile_options(backupkit_options INTERFACE -Wno-deprecated-declarations)
 endif()
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL arm AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # Everything is built by one compiler, so how GCC 6 passed a parameter does not matter.
+  target_compile_options(backupkit_options INTERFACE -Wno-psabi)
+endif()
 target_link_options(backupkit_options INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
 if(BACKUPKIT_FUZZ)
   target_compile_options(backupkit_options INTERFACE -fsanitize=fuzzer-no-link)

@@ -40,7 +40,7 @@ Result<void> FileHasher::add_zeros(uint64_t count, const std::string& path) {
 Result<void> FileHasher::add(BorrowedFd file, const Extent& data, const std::string& path) {
   const uint64_t end = data.offset + data.length;
   for (uint64_t at = data.offset; at < end;) {
-    const auto want = std::min<uint64_t>(buffer_.size(), end - at);
+    const auto want = static_cast<size_t>(std::min<uint64_t>(buffer_.size(), end - at));
     const auto got =
         retry([&] { return ::pread(file.get(), buffer_.data(), want, static_cast<int64_t>(at)); });
     if (got < 0) return errno_failure("read of '" + path + "'");

@@ -22,7 +22,7 @@ constexpr mode_t kModeBits = 07777;
 std::array<timespec, 2> times_of(Timestamp time) {
   timespec modified{};
   modified.tv_sec = time.seconds;
-  modified.tv_nsec = time.nanoseconds;
+  modified.tv_nsec = static_cast<long>(time.nanoseconds);
   return {modified, modified};
 }
 

@@ -187,9 +187,9 @@ jbyteArray read_all(Env& env, jint fd) {
 
 // Adds a range of a file to a hash.
 Result<void> hash_range(BorrowedFd file, uint64_t offset, uint64_t length, Hasher& hasher) {
-  Bytes buffer(std::min<uint64_t>(length, 1U << 20));
+  Bytes buffer(static_cast<size_t>(std::min<uint64_t>(length, 1U << 20)));
   while (length > 0) {
-    const auto want = std::min<uint64_t>(length, buffer.size());
+    const auto want = static_cast<size_t>(std::min<uint64_t>(length, buffer.size()));
     const auto got = retry(
         [&] { return ::pread(file.get(), buffer.data(), want, static_cast<int64_t>(offset)); });
     if (got < 0) return errno_failure("read");

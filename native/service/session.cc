@@ -224,7 +224,8 @@ Result<void> Session::publish(uint32_t request, const std::string& bundle, const
 void Session::settle(uint64_t sequence, Outcome outcome) {
   const auto index = sequence >> Job::kSequenceBits;
   if (index >= jobs_.size()) return;
-  jobs_[index]->settle(sequence & ((uint64_t{1} << Job::kSequenceBits) - 1), outcome);
+  jobs_[static_cast<size_t>(index)]->settle(sequence & ((uint64_t{1} << Job::kSequenceBits) - 1),
+                                            outcome);
 }
 
 bool Session::update_timer(const std::string& bundle, std::chrono::milliseconds limit) {
