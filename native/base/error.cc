@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "native/base/errno_name.h"
+
 namespace backupkit {
 namespace {
 
@@ -53,9 +55,15 @@ Error Error::in(std::string_view what) const {
 
 std::string Error::message() const {
   if (sys_errno == 0) return context;
-  const char* name = strerrorname_np(sys_errno);
-  return context + ": " + (name != nullptr ? name : std::to_string(sys_errno)) + " (" +
-         std::strerror(sys_errno) + ")";  // NOLINT(concurrency-mt-unsafe): glibc's is thread-safe
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): that of glibc, and of musl, is thread-safe
+  return context + ": " + errno_name(sys_errno) + " (" + std::strerror(sys_errno) + ")";
+}
+
+std::string errno_name(int number) {
+#if defined(__GLIBC__)
+  if (const char* name = ::strerrorname_np(number)) return name;
+#endif
+  return std::to_string(number);
 }
 
 std::unexpected<Error> errno_failure(std::string_view context) {

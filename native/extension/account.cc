@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "native/base/errno_name.h"
 #include "native/protocol/wire.h"
 
 namespace backupkit {
@@ -23,8 +23,7 @@ bool is_loss(Fate fate) {
 std::string reason_of(const Missed& missed) {
   if (missed.fate == Fate::kUnsupported) return "socket";
   if (missed.fate == Fate::kUnstable) return "changed whenever it was read";
-  const char* name = ::strerrorname_np(missed.sys_errno);
-  return name != nullptr ? name : "unknown error";
+  return errno_name(missed.sys_errno);
 }
 
 }  // namespace

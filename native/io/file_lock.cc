@@ -11,6 +11,10 @@
 #include <cstdio>
 #include <ctime>
 
+#if !defined(sigev_notify_thread_id)  // before glibc 2.38
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
 namespace backupkit {
 namespace {
 
@@ -36,7 +40,7 @@ class Interruption {
     sigevent event{};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = SIGALRM;
-    event._sigev_un._tid = ::gettid();  // glibc 2.36 has no sigev_notify_thread_id
+    event.sigev_notify_thread_id = ::gettid();
     armed_ = ::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
     const itimerspec when{{0, kAgainAfter}, left_until(at)};
     if (armed_ && ::timer_settime(timer_, 0, &when, nullptr) != 0) {

@@ -1,5 +1,6 @@
 #include "native/io/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <spawn.h>
@@ -9,8 +10,10 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "native/base/sanitized.h"
@@ -21,6 +24,23 @@ namespace {
 
 constexpr int kChannelFd = 3;
 constexpr auto kPidfdId = static_cast<idtype_t>(3);  // P_PIDFD, which not every libc names
+
+#if !defined(__GLIBC__)
+// The descriptors of this process, but for those that other threads open meanwhile.
+std::vector<int> open_now() {
+  std::vector<int> found;
+  DIR* directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) return found;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string_view name = static_cast<const char*>(entry->d_name);
+    int number = -1;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    if (number >= 0) found.push_back(number);
+  }
+  (void)::closedir(directory);  // it has only been read
+  return found;
+}
+#endif
 
 // What posix_spawn(3) does in the child. ok() is 0 or the first error.
 class FileActions {
@@ -41,7 +61,13 @@ class FileActions {
       keep(posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0));
     }
     // What other libraries in this process opened may not be close-on-exec.
+#if defined(__GLIBC__)
     keep(posix_spawn_file_actions_addclosefrom_np(&actions_, kChannelFd + 1));
+#else
+    for (const int fd : open_now()) {
+      if (fd > kChannelFd) keep(posix_spawn_file_actions_addclose(&actions_, fd));
+    }
+#endif
   }
   FileActions(const FileActions&) = delete;
   FileActions& operator=(const FileActions&) = delete;

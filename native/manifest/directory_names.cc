@@ -1,5 +1,8 @@
 #include "native/manifest/directory_names.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -25,16 +28,17 @@ bool is_dots(std::string_view name) { return name == "." || name == ".."; }
 Result<void> each_name(BorrowedFd directory, std::span<char> buffer,
                        const std::function<bool(DirectoryName)>& take) {
   for (;;) {
-    const ssize_t got =
-        retry([&] { return ::getdents64(directory.get(), buffer.data(), buffer.size()); });
+    // Its records are a dirent's of 64-bit offsets. Not every C library has the call.
+    const auto got = retry(
+        [&] { return ::syscall(SYS_getdents64, directory.get(), buffer.data(), buffer.size()); });
     if (got < 0) return errno_failure("reading a directory");
     if (got == 0) return {};
     for (size_t at = 0; at < static_cast<size_t>(got);) {
       const char* record = buffer.data() + at;
       uint16_t length = 0;  // copied out: the records are not aligned for everybody
-      std::memcpy(&length, record + offsetof(dirent64, d_reclen), sizeof(length));
-      const char* name = record + offsetof(dirent64, d_name);
-      const auto kind = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
+      std::memcpy(&length, record + offsetof(dirent, d_reclen), sizeof(length));
+      const char* name = record + offsetof(dirent, d_name);
+      const auto kind = static_cast<unsigned char>(record[offsetof(dirent, d_type)]);
       at += length;
       if (is_dots(name)) continue;
       if (!take({name, kinds_unknown ? uint8_t{DT_UNKNOWN} : kind})) return {};
