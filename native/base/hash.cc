@@ -41,7 +41,7 @@ void Hasher::update(std::span<const uint8_t> bytes) {
 }
 
 void Hasher::update_zeros(uint64_t count) {
-  static constexpr std::array<uint8_t, size_t{64} << 10U> kZeros{};
+  static constexpr std::array<uint8_t, size_t{4} << 10U> kZeros{};
   for (; count > kZeros.size(); count -= kZeros.size()) update(kZeros);
   update(std::span(kZeros).first(static_cast<size_t>(count)));
 }

@@ -18,6 +18,12 @@ target_compile_options(
   INTERFACE -fvisibility=hidden -fstack-protector-strong $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror>
             -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Wcast-qual
             -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough)
+# What a program does not use is left out of it.
+if(NOT BACKUPKIT_FUZZ AND NOT BACKUPKIT_SANITIZE)
+  target_compile_options(backupkit_options
+                         INTERFACE "$<$<NOT:$<CONFIG:Debug>>:-ffunction-sections;-fdata-sections>")
+  target_link_options(backupkit_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-Wl,--gc-sections>)
+endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # As libstdc++'s own stable_sort calls the deprecated get_temporary_buffer; GCC still warns of ours.
   target_compile_options(backupkit_options INTERFACE -Wno-deprecated-declarations)

@@ -1,9 +1,8 @@
 #include "native/service/open_metrics.h"
 
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,9 +44,8 @@ void OpenMetrics::sample(Labels labels, uint64_t value) { put(labels, std::to_st
 
 void OpenMetrics::sample(Labels labels, double value) {
   if (std::isinf(value)) return put(labels, value > 0 ? "+Inf" : "-Inf");
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
-  put(labels, std::string_view(digits.begin(), end));
+  // Not to_chars(3): the tables of its double are a twelfth of the program.
+  put(labels, nlohmann::json(value).dump());
 }
 
 void OpenMetrics::put(Labels labels, std::string_view value) {
