@@ -14,7 +14,7 @@
 
 int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
-  if (role == "--extension") return backupkit::extension_main(argc, argv);
+  if (role == "--extension") return backupkit::extension_main();
   if (role == "--hook") return backupkit::hook_main(argc, argv);
   if (role == "--recover") return backupkit::recover_main(argc, argv);
   if (role == "--survey") return backupkit::survey_main();

@@ -2,19 +2,13 @@
 // left to it but the bundle's sandbox.
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/io/sandbox.h"
 
 namespace backupkit {
-
-struct User {
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
 
 // Before anything of the bundle is looked at. Becomes that user, if there is one.
 [[nodiscard]] Result<void> drop_privileges(const std::optional<User>& user);

@@ -234,15 +234,19 @@ Result<void> Link::tell_moved() {
                   .build());
 }
 
+Result<void> Link::opened() { return ask(FrameType::kOpened, FrameType::kBegin); }
+
 Result<void> Link::recovered(std::string_view what) {
   return send(FrameBuilder(FrameType::kRecovered).text(what).build());
 }
 
-Result<void> Link::freeze() {
-  if (auto sent = send(FrameBuilder(FrameType::kFreeze).build()); !sent) return sent;
+Result<void> Link::freeze() { return ask(FrameType::kFreeze, FrameType::kFrozen); }
+
+Result<void> Link::ask(FrameType question, FrameType wanted) {
+  if (auto sent = send(FrameBuilder(question).build()); !sent) return sent;
   auto answer = next();
   if (!answer) return failure(answer.error());
-  if (answer->type == FrameType::kFrozen) return {};
+  if (answer->type == wanted) return {};
   return failure(Code::kIpc, "the service sent something else than was asked for");
 }
 

@@ -80,6 +80,9 @@ class Link {
   // Has the service count what was moved so far, with the next progress or report.
   void moved(const Moved& moved) { moved_ = moved; }
 
+  // Says that the sandbox is open, and waits until the bundle is to begin.
+  [[nodiscard]] Result<void> opened();
+
   // Says what became of an interrupted restore.
   [[nodiscard]] Result<void> recovered(std::string_view what);
   [[nodiscard]] Result<void> hook_ready(bool takes_release);
@@ -102,6 +105,7 @@ class Link {
   [[nodiscard]] Result<void> app_progress(std::string_view phase, std::string_view text);
 
  private:
+  [[nodiscard]] Result<void> ask(FrameType question, FrameType wanted);
   using Clock = LinkTime::Clock;
 
   [[nodiscard]] Result<void> receive();

@@ -27,24 +27,7 @@ namespace {
 
 constexpr int kChannelFd = 3;
 
-Result<uint32_t> number_of(std::string_view text) {
-  uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) {
-    return failure(Code::kInvalidArgument, "'" + std::string(text) + "' is not a number");
-  }
-  return value;
-}
-
-Result<User> user_of(std::string_view uid_text, std::string_view gid_text) {
-  auto uid = number_of(uid_text);
-  if (!uid) return failure(uid.error());
-  auto gid = number_of(gid_text);
-  if (!gid) return failure(gid.error());
-  return User{*uid, *gid};
-}
-
-Result<void> prepare(int argc, char** argv) {
+void prepare() {
   // A lease that somebody breaks sends SIGIO, whose default action kills.
   (void)std::signal(SIGIO, SIG_IGN);
   (void)std::signal(SIGPIPE, SIG_IGN);
@@ -54,10 +37,27 @@ Result<void> prepare(int argc, char** argv) {
     files.rlim_cur = files.rlim_max;
     (void)::setrlimit(RLIMIT_NOFILE, &files);  // the walk manages with what it has
   }
-  if (argc != 4) return drop_privileges(std::nullopt);
-  auto user = user_of(argv[2], argv[3]);
+}
+
+// -1 stands for none.
+std::optional<uint32_t> read_id(ByteReader& reader) {
+  const auto id = reader.get<int64_t>();
+  if (id < 0) return std::nullopt;
+  return static_cast<uint32_t>(id);
+}
+
+// Becomes who works in the sandbox, to whom nothing else is open.
+Result<UniqueFd> enter(BorrowedFd root, const SandboxPlace& place, bool restores) {
+  auto sandbox = open_sandbox(root, place.path);
+  if (!sandbox) return sandbox;
+  auto user = user_of(sandbox->borrow(), place);
   if (!user) return failure(user.error());
-  return drop_privileges(*user);
+  const auto becomes = ::geteuid() == 0 ? std::optional(*user) : std::nullopt;
+  if (auto dropped = drop_privileges(becomes); !dropped) return failure(dropped.error());
+  if (auto confined = confine_to(sandbox->borrow(), restores); !confined) {
+    return failure(confined.error());
+  }
+  return sandbox;
 }
 
 // What a Start brings.
@@ -75,18 +75,21 @@ Result<Job> read_start(Frame start, Link& link) {
   job.kind = static_cast<SessionKind>(reader.get<uint8_t>());
   const auto attachments = reader.get<uint8_t>();
   const auto window = reader.get<uint32_t>();
+  SandboxPlace place;
+  place.path = reader.get_text(kMaxText);
+  place.uid = read_id(reader);
+  place.gid = read_id(reader);
   const bool has_hook = (attachments & kHasHook) != 0;
   const bool has_manifest = (attachments & kHasManifest) != 0;
   const size_t expected = 2 + static_cast<size_t>(has_hook) + static_cast<size_t>(has_manifest);
   if (start.type != FrameType::kStart || start.fds.size() != expected || !reader.done()) {
     return failure(Code::kIpc, "the first frame is not a start");
   }
-  job.sandbox = std::move(start.fds[0]);
   // Before anything is read that was not the service's own.
-  const bool restores = job.kind == SessionKind::kRestore;
-  if (auto confined = confine_to(job.sandbox.borrow(), restores); !confined) {
-    return failure(confined.error());
-  }
+  auto sandbox = enter(start.fds[0].borrow(), place, job.kind == SessionKind::kRestore);
+  if (!sandbox) return failure(sandbox.error());
+  job.sandbox = std::move(*sandbox);
+  start.fds[0].reset();
   auto settings = Settings::read(start.fds[1].borrow());
   if (!settings) return failure(settings.error());
   job.settings = std::move(*settings);
@@ -176,14 +179,15 @@ Result<void> serve(Job& job, Link& link, std::optional<Transaction>& standing) {
 
 }  // namespace
 
-int extension_main(int argc, char** argv, LinkTime time) {
-  const auto prepared = prepare(argc, argv);
+int extension_main(LinkTime time) {
+  prepare();
   Link link(UniqueFd(kChannelFd), std::move(time));
   auto start = link.next();
   if (!start) return 0;  // the service has gone
-  auto job = prepared ? read_start(std::move(*start), link) : failure(prepared.error());
+  auto job = read_start(std::move(*start), link);
   std::optional<Transaction> standing;
-  auto served = job ? serve(*job, link, standing) : failure(job.error());
+  Result<void> served = job ? link.opened() : failure(job.error());
+  if (served) served = serve(*job, link, standing);
   if (!served && served.error().code == Code::kClosed) return 0;
   std::optional<Error> error;
   if (!served) error = served.error();

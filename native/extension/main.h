@@ -4,8 +4,8 @@
 
 namespace backupkit {
 
-// The main of `backupd --extension [UID GID]`: descriptor 3 is its channel to the service. Gives up
-// to UID and GID before it looks at anything of the bundle. Gives the exit status.
-int extension_main(int argc, char** argv, LinkTime time = {});
+// The main of `backupd --extension`: descriptor 3 is its channel to the service. Opens the sandbox
+// and becomes the one who works in it before it looks at anything there. Gives the exit status.
+int extension_main(LinkTime time = {});
 
 }  // namespace backupkit

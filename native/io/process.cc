@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <string>
 #include <string_view>
@@ -49,10 +51,6 @@ class FileActions {
       : error_(posix_spawn_file_actions_init(&actions_)) {
     if (error_ != 0) return;
     usable_ = true;
-    // Before anything is moved: the directory may be 3.
-    if (options.directory.is_open()) {
-      keep(posix_spawn_file_actions_addfchdir_np(&actions_, options.directory.get()));
-    }
     // Before 0 is opened, for the channel may be 0. Onto itself it clears close-on-exec
     // (glibc 2.29).
     keep(posix_spawn_file_actions_adddup2(&actions_, channel.get(), kChannelFd));
@@ -178,6 +176,13 @@ Result<int> reap(Child& child) {
   }
   child.pidfd.reset();
   return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+bool has_ended(const Child& child, std::chrono::milliseconds patience) {
+  if (!child.pidfd.is_open()) return true;
+  pollfd ended{child.pidfd.get(), POLLIN, 0};
+  // An interrupted wait is over, too: who asks has to do with either answer.
+  return ::poll(&ended, 1, static_cast<int>(patience.count())) > 0;
 }
 
 void kill_child(const Child& child) {

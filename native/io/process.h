@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,7 @@ struct Child {
 
 // How a process is started beyond its arguments.
 struct SpawnOptions {
-  BorrowedFd directory = {};  // it works in this one; none: in ours
-  bool is_bare = false;       // it gets no environment, and its stdout is /dev/null
+  bool is_bare = false;  // it gets no environment, and its stdout is /dev/null
 };
 
 // Starts `executable` (a path; PATH is not searched) with `arguments` after argv[0]. In the child
@@ -38,6 +38,9 @@ struct SpawnOptions {
 // Waits for the end of `child` and takes its status: the exit code, or 128 + the signal that ended
 // it. The child holds no pidfd afterwards.
 [[nodiscard]] Result<int> reap(Child& child);
+
+// Whether it has ended after `patience` at most; true where it was reaped.
+[[nodiscard]] bool has_ended(const Child& child, std::chrono::milliseconds patience);
 
 // Sends SIGKILL, if it has not been reaped. Cannot hit another process that got the same pid.
 void kill_child(const Child& child);

@@ -33,12 +33,14 @@
 //   39 Process      text bundle, text json
 //   40 SizeReport   text json
 // service -> extension
-//   64 Start        u8 kind, u8 attachments, u32 window
-//                   + sandbox directory + sealed settings (JSON) [+ hook channel] [+ old manifest]
+//   64 Start        u8 kind, u8 attachments, u32 window, text sandbox, i64 uid, i64 gid (-1: the
+//                   sandbox's) + device root + sealed settings (JSON) [+ hook channel]
+//                   [+ old manifest]
 //   66 Handle       text uri
 //   67 PublishFile  u32 request, text uri   [+ the client's own file]
 //   68 Settled      u64 sequence, u8 outcome
 //   69 Frozen       (answers Freeze)
+//   70 Begin        (answers Opened, in its turn)
 // extension -> service
 //   80 File         u64 sequence, text uri, error [+ file [+ manifest]]
 //   81 Published    u32 request, error
@@ -50,6 +52,7 @@
 //   87 Thaw
 //   88 Recovered    text what became of an interrupted restore
 //   89 Moved        u64 packed, u64 passed, u64 unpacked: bytes of content so far
+//   90 Opened       the sandbox (answers Start; a Done instead of it refuses to begin)
 //
 // The sealed list of Append: u32 n, n x {text name, text source, text app's info, text options,
 // i32 priority, i64 time of the last incremental backup, u8 has manifest}. Of several Append with
@@ -115,6 +118,7 @@ enum class FrameType : uint16_t {
   kPublishFile = 67,
   kSettled = 68,
   kFrozen = 69,
+  kBegin = 70,
   kFile = 80,
   kPublished = 81,
   kReport = 82,
@@ -125,6 +129,7 @@ enum class FrameType : uint16_t {
   kThaw = 87,
   kRecovered = 88,
   kMoved = 89,
+  kOpened = 90,
 };
 
 // What an extension is for; a session is one of the first three.

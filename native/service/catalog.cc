@@ -185,18 +185,18 @@ Result<Bundle> parse_bundle(const Bytes& bytes, const std::string& name) {
   fields.optional("versionName", &json::is_string, "a text", bundle.version_name);
   fields.optional("extensionName", &json::is_string, "a text", bundle.extension_name);
   fields.optional("needToInstall", &json::is_boolean, "true or false", bundle.need_to_install);
-  fields.optional("sandbox", &json::is_string, "a text", bundle.sandbox);
+  fields.optional("sandbox", &json::is_string, "a text", bundle.sandbox.path);
   fields.optional("freeze", &json::is_string, "a text", bundle.freeze);
   auto limit = bundle.freeze_limit.count();
   fields.optional("freezeLimit", &json::is_number_unsigned, "a number of milliseconds", limit);
   bundle.freeze_limit = std::min(std::chrono::milliseconds(limit), kLongestFreeze);
-  fields.id("uid", bundle.uid);
-  fields.id("gid", bundle.gid);
+  fields.id("uid", bundle.sandbox.uid);
+  fields.id("gid", bundle.sandbox.gid);
   const std::string wrong = read_parts(object, bundle);
   if (!fields.wrong().empty()) return failure(Code::kNotAdded, fields.wrong());
   if (!wrong.empty()) return failure(Code::kNotAdded, wrong);
   if (bundle.name != name) return failure(Code::kNotAdded, "its name is not that of its file");
-  if (bundle.sandbox.empty()) return failure(Code::kNotAdded, "sandbox is missing");
+  if (bundle.sandbox.path.empty()) return failure(Code::kNotAdded, "sandbox is missing");
   return bundle;
 }
 

@@ -1,8 +1,6 @@
 // The installed bundles: etc/backupkit/bundles/<name>.json below the device root.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <optional>
 #include <string>
@@ -10,6 +8,7 @@
 
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
+#include "native/io/sandbox.h"
 #include "native/manifest/moves.h"
 
 namespace backupkit {
@@ -41,9 +40,7 @@ struct Bundle {
   std::string version_name;
   std::string extension_name = "BackupExtensionAbility";
   bool need_to_install = false;
-  std::string sandbox;
-  std::optional<uid_t> uid;  // the sandbox's owner where it is not given
-  std::optional<gid_t> gid;
+  SandboxPlace sandbox;
   bool allowed = false;
   std::optional<std::vector<std::string>> includes;
   std::vector<std::string> excludes;

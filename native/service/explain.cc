@@ -30,7 +30,7 @@ struct Place {
 Place look_at(BorrowedFd root, const Bundle& bundle, const std::string& path) {
   Place place;
   const UniqueFd sandbox(
-      retry([&] { return ::openat(root.get(), bundle.sandbox.c_str(), kFlags); }));
+      retry([&] { return ::openat(root.get(), bundle.sandbox.path.c_str(), kFlags); }));
   if (!sandbox.is_open()) return place;
   for (size_t end = 0; end != std::string::npos;) {
     end = path.find('/', end + 1);

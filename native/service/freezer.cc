@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -156,7 +157,7 @@ Result<std::unique_ptr<Freezer>> Freezer::start(Loop& loop, BorrowedFd root, con
   Worker::Handlers handlers;
   handlers.frame = [self = freezer.get()](const Frame& frame) { self->on_frame(frame); };
   handlers.broken = [](const Error&) {};  // its exit follows
-  handlers.exit = [self = freezer.get()](int) {
+  handlers.exit = [self = freezer.get()](std::optional<int>) {
     self->guard_.reset();
     self->thaw();
     self->tell();

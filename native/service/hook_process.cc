@@ -24,6 +24,7 @@ namespace backupkit {
 namespace {
 
 constexpr auto kPatience = std::chrono::seconds(5);
+constexpr auto kLongestDeath = std::chrono::seconds(2);
 
 Result<std::string> path_of(BorrowedFd directory) {
   std::array<char, PATH_MAX> path{};
@@ -45,8 +46,12 @@ Result<std::pair<UniqueFd, UniqueFd>> stream_pair() {
 Result<void> resolve(HookProgram& program, BorrowedFd root) {
   auto top = path_of(root);
   if (!top) return failure(top.error());
-  const auto complete = [&](std::string& path, int needed) -> Result<void> {
+  const auto place = [&](std::string& path) {
     if (!path.starts_with('/')) path = *top + "/" + path;
+  };
+  place(program.sandbox.path);  // which is not looked at here: the file system may not answer
+  const auto complete = [&](std::string& path, int needed) -> Result<void> {
+    place(path);
     if (::access(path.c_str(), needed) == 0) return {};
     Error error =
         Error::from_errno(errno, "'" + path + "' of the hook of '" + program.bundle + "'");
@@ -64,28 +69,20 @@ Result<void> resolve(HookProgram& program, BorrowedFd root) {
 
 }  // namespace
 
-Result<std::unique_ptr<HookProcess>> HookProcess::start(Loop& loop, const HookPlan& plan,
+Result<std::unique_ptr<HookProcess>> HookProcess::start(Loop& loop, HookProgram program,
+                                                        BorrowedFd root,
                                                         std::function<void()> exit) {
-  HookProgram program = plan.program;
-  if (auto resolved = resolve(program, plan.root); !resolved) return failure(resolved.error());
-  auto sandbox = path_of(plan.sandbox);
-  if (!sandbox) return failure(sandbox.error());
-  program.sandbox = std::move(*sandbox);
+  if (auto resolved = resolve(program, root); !resolved) return failure(resolved.error());
   auto pair = stream_pair();
   if (!pair) return failure(pair.error());
   std::unique_ptr<HookProcess> hook(new HookProcess(loop, program.bundle, std::move(exit)));
-  auto child = spawn("/proc/self/exe", arguments_of(program), pair->second.borrow(),
-                     {.directory = plan.sandbox, .is_bare = true});
+  auto child =
+      spawn("/proc/self/exe", arguments_of(program), pair->second.borrow(), {.is_bare = true});
   if (!child) return failure(child.error());
   hook->child_ = std::move(*child);
   hook->channel_ = std::move(pair->first);
-  auto watched = loop.watch(hook->child_.pidfd.borrow(), EPOLLIN, [self = hook.get()](uint32_t) {
-    self->loop_.forget(self->child_.pidfd.borrow());
-    self->loop_.cancel(self->patience_);
-    (void)reap(self->child_);       // how it ended says nothing: its answers do
-    const auto held = self->exit_;  // it may destroy the hook
-    held();
-  });
+  auto watched = loop.watch(hook->child_.pidfd.borrow(), EPOLLIN,
+                            [self = hook.get()](uint32_t) { self->on_exit(); });
   if (!watched) return failure(watched.error());
   return hook;
 }
@@ -94,8 +91,24 @@ HookProcess::~HookProcess() {
   loop_.cancel(patience_);
   if (!child_.pidfd.is_open()) return;
   loop_.forget(child_.pidfd.borrow());
-  kill();
-  (void)reap(child_);
+  kill_group(child_);
+  end_child(loop_, std::move(child_));
+}
+
+void HookProcess::kill() {
+  if (!child_.pidfd.is_open()) return;
+  kill_group(child_);
+  loop_.cancel(patience_);
+  patience_ = loop_.call_at(Loop::Clock::now() + kLongestDeath, [this] { on_exit(); });
+}
+
+// How it ended says nothing: its answers do.
+void HookProcess::on_exit() {
+  loop_.cancel(patience_);
+  loop_.forget(child_.pidfd.borrow());
+  end_child(loop_, std::move(child_));
+  const auto held = exit_;  // it may destroy this
+  held();
 }
 
 Result<UniqueFd> HookProcess::channel() const {

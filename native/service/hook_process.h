@@ -7,26 +7,20 @@
 #include <string>
 #include <utility>
 
+#include "native/io/end_child.h"
 #include "native/io/loop.h"
-#include "native/io/process.h"
 #include "native/service/hook_program.h"
 
 namespace backupkit {
 
-// What a hook program is started with. In `program` paths may be relative to the device root, and
-// the sandbox's is not said.
-struct HookPlan {
-  HookProgram program;
-  BorrowedFd root;
-  BorrowedFd sandbox;
-};
-
-// A running hook program. Killed and reaped by the destructor if it still runs.
+// A running hook program. Killed by the destructor if it still runs.
 class HookProcess {
  public:
-  // `exit` is called when it has ended; it may destroy this. Error kExtensionStartFailed: there is
-  // no such program, or nothing under one of the paths.
-  [[nodiscard]] static Result<std::unique_ptr<HookProcess>> start(Loop& loop, const HookPlan& plan,
+  // The paths of `program` may be relative to the device root. `exit` is called when it has ended;
+  // it may destroy this. Error kExtensionStartFailed: there is no such program, or nothing under
+  // one of the paths that it is to reach beside the sandbox.
+  [[nodiscard]] static Result<std::unique_ptr<HookProcess>> start(Loop& loop, HookProgram program,
+                                                                  BorrowedFd root,
                                                                   std::function<void()> exit);
   ~HookProcess();
   HookProcess(const HookProcess&) = delete;
@@ -39,11 +33,14 @@ class HookProcess {
   // its input, and kills it, with what it has started, if it has not ended after five seconds.
   void finish(const std::string& last_request);
 
-  void kill() { kill_group(child_); }
+  // Its exit follows within two seconds, though its process may wait in the kernel for longer.
+  void kill();
 
  private:
   HookProcess(Loop& loop, std::string bundle, std::function<void()> exit)
       : loop_(loop), bundle_(std::move(bundle)), exit_(std::move(exit)) {}
+
+  void on_exit();
 
   Loop& loop_;
   std::string bundle_;

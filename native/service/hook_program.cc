@@ -11,9 +11,11 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -42,6 +44,8 @@ constexpr const char* kNull = "/dev/null";
 constexpr uint64_t kForFiles = capability::kChown | capability::kDacOverride |
                                capability::kDacReadSearch | capability::kFowner |
                                capability::kFsetid;
+
+std::string text_of(const std::optional<uint32_t>& id) { return id ? std::to_string(*id) : ""; }
 
 void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
   list.push_back(std::to_string(more.size()));
@@ -72,6 +76,13 @@ class Arguments {
     return value;
   }
 
+  // None where it is "".
+  std::optional<uint32_t> id() {
+    if (left_.empty() || *left_.front() != '\0') return number();
+    (void)text();
+    return std::nullopt;
+  }
+
   std::vector<std::string> texts() {
     std::vector<std::string> list;
     for (auto left = number(); left > 0 && is_good_; --left) list.push_back(text());
@@ -89,9 +100,9 @@ Result<HookProgram> program_of(std::span<char*> all) {
   Arguments arguments(all);
   HookProgram program;
   program.bundle = arguments.text();
-  program.sandbox = arguments.text();
-  program.uid = arguments.number();
-  program.gid = arguments.number();
+  program.sandbox.path = arguments.text();
+  program.sandbox.uid = arguments.id();
+  program.sandbox.gid = arguments.id();
   program.reads = arguments.texts();
   program.writes = arguments.texts();
   program.command = arguments.texts();
@@ -136,10 +147,23 @@ Result<void> keep_paths(const HookProgram& program) {
   return landlock->enforce();
 }
 
-Result<void> give_up(const HookProgram& program) {
+// Goes into the sandbox, and says its path without symbolic links.
+Result<User> enter(SandboxPlace& place) {
+  const auto sandbox = open_sandbox(BorrowedFd(AT_FDCWD), place.path);
+  if (!sandbox) return failure(sandbox.error());
+  auto user = user_of(sandbox->borrow(), place);
+  if (!user) return user;
+  if (::fchdir(sandbox->get()) != 0) return errno_failure("sandbox '" + place.path + "'");
+  std::array<char, PATH_MAX> path{};
+  if (::getcwd(path.data(), path.size()) == nullptr) return errno_failure("path of the sandbox");
+  place.path = path.data();
+  return user;
+}
+
+Result<void> give_up(const HookProgram& program, const User& user) {
   take_usual_limits();
   if (::geteuid() == 0) {
-    if (auto dropped = become(program.uid, program.gid); !dropped) return dropped;
+    if (auto dropped = become(user.uid, user.gid); !dropped) return dropped;
   }
   if (auto limited = keep_capabilities(kForFiles); !limited) return limited;
   if (auto forbidden = forbid_core_dumps(); !forbidden) return forbidden;
@@ -174,7 +198,7 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 
 // Gives only why it could not.
 Error execute(HookProgram& program) {
-  const auto& sandbox = program.sandbox;
+  const auto& sandbox = program.sandbox.path;
   std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                           "LANG=C.UTF-8",
                                           "HOME=" + sandbox,
@@ -191,7 +215,9 @@ Error execute(HookProgram& program) {
 Result<void> become_program(std::span<char*> arguments) {
   auto program = program_of(arguments);
   if (!program) return failure(program.error());
-  if (auto done = give_up(*program); !done) return failure(done.error().in(program->bundle));
+  auto user = enter(program->sandbox);
+  if (!user) return failure(user.error().in(program->bundle));
+  if (auto done = give_up(*program, *user); !done) return failure(done.error().in(program->bundle));
   if (auto done = arrange_descriptors(); !done) return failure(done.error().in(program->bundle));
   return failure(execute(*program));
 }
@@ -199,8 +225,9 @@ Result<void> become_program(std::span<char*> arguments) {
 }  // namespace
 
 std::vector<std::string> arguments_of(const HookProgram& program) {
-  std::vector<std::string> arguments = {"--hook", program.bundle, program.sandbox,
-                                        std::to_string(program.uid), std::to_string(program.gid)};
+  const auto& place = program.sandbox;
+  std::vector<std::string> arguments = {"--hook", program.bundle, place.path, text_of(place.uid),
+                                        text_of(place.gid)};
   append(arguments, program.reads);
   append(arguments, program.writes);
   append(arguments, program.command);

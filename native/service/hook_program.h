@@ -2,21 +2,18 @@
 // its bundle names beside them, and of the system what programs need to run.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 #include <vector>
 
 #include "backupkit/error.h"
+#include "native/io/sandbox.h"
 
 namespace backupkit {
 
 // What a hook program is, in absolute paths.
 struct HookProgram {
   std::string bundle;
-  std::string sandbox;
-  uid_t uid = 0;
-  gid_t gid = 0;
+  SandboxPlace sandbox;
   std::vector<std::string> reads;    // beside the system's, with what is below them
   std::vector<std::string> writes;   // beside the sandbox
   std::vector<std::string> command;  // the program and its arguments
@@ -25,8 +22,8 @@ struct HookProgram {
 // The arguments that tell hook_main() of it.
 [[nodiscard]] std::vector<std::string> arguments_of(const HookProgram& program);
 
-// In the sandbox and with the channel as descriptor 3: becomes the user, gives up all other rights,
-// and becomes the program. Gives an exit status where it cannot.
+// With the channel as descriptor 3: goes into the sandbox, becomes who works there, gives up all
+// other rights, and becomes the program. Gives an exit status where it cannot.
 int hook_main(int argc, char** argv);
 
 }  // namespace backupkit

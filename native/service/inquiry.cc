@@ -19,6 +19,8 @@ using nlohmann::json;
 constexpr auto kInfoTime = std::chrono::seconds(5);
 constexpr auto kCompatibilityTime = std::chrono::seconds(1);
 constexpr auto kRecoveryTime = std::chrono::minutes(15);
+// Of a process that has said everything, until it is killed.
+constexpr auto kLongestEnd = std::chrono::seconds(6);
 
 }  // namespace
 
@@ -69,10 +71,10 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
     inquiry->limit(kInfoTime, Error{Code::kTimedOut, 0,
                                     "the hook program of '" + bundle +
                                         "' did not answer getBackupInfo within 5 s"});
-  } else if (call == AppCall::kRecover) {
+  } else if (call == AppCall::kRecover || call == AppCall::kCleanTemp) {
     inquiry->limit(kRecoveryTime,
                    Error{Code::kTimedOut, 0, "the recovery of '" + bundle + "' took too long"});
-  } else if (call != AppCall::kCleanTemp) {
+  } else {
     inquiry->limit(kCompatibilityTime, std::nullopt);
   }
   return inquiry;
@@ -84,11 +86,12 @@ Worker::Handlers Inquiry::handlers() {
   Worker::Handlers handlers;
   handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
   handlers.broken = [this](const Error& error) { error_ = error; };
-  handlers.exit = [this](int) { on_exit(); };
+  handlers.exit = [this](std::optional<int>) { on_exit(); };
   return handlers;
 }
 
 void Inquiry::limit(std::chrono::milliseconds time, std::optional<Error> error) {
+  loop_.cancel(timer_);
   timer_ = loop_.call_at(Loop::Clock::now() + time, [this, late = std::move(error)] {
     if (!said_) error_ = late;
     said_ = true;
@@ -99,7 +102,9 @@ void Inquiry::limit(std::chrono::milliseconds time, std::optional<Error> error) 
 
 void Inquiry::on_frame(Frame frame) {
   ByteReader reader(frame.body);
-  if (frame.type == FrameType::kFile && !frame.fds.empty()) {
+  if (frame.type == FrameType::kOpened) {
+    process_.extension->say(FrameBuilder(FrameType::kBegin).build());
+  } else if (frame.type == FrameType::kFile && !frame.fds.empty()) {
     answer_.file = std::move(frame.fds[0]);
   } else if (frame.type == FrameType::kFile) {
     error_ = Error{Code::kOutOfMemory, 0, "no descriptor is free for the capability file"};
@@ -111,7 +116,9 @@ void Inquiry::on_frame(Frame frame) {
   } else if (frame.type == FrameType::kDone) {
     said_ = true;
     if (auto error = read_error(reader)) error_ = std::move(error);
+    if (bundle_.empty()) return on_exit();  // a survey, of which a part may wait for ever
     if (process_.hook) process_.hook->finish("");
+    limit(kLongestEnd, std::nullopt);
   }
 }
 

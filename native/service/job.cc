@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,13 +25,9 @@ using Clock = Loop::Clock;
 
 constexpr uint32_t kDefaultRate = 60;
 constexpr size_t kMaxHandles = 1'000'000;
-constexpr size_t kMostHeld = size_t{2} * kMaxWindow;
 // What an extension says that it is at.
 constexpr std::array<std::string_view, 8> kStages = {"start", "delay",   "scan",   "pack",
                                                      "send",  "receive", "verify", "commit"};
-constexpr std::string_view kIndexName = "manage.json";
-// Nothing tells when a process has room for descriptors again; a settled file only makes it likely.
-constexpr auto kRetryAfter = std::chrono::milliseconds(20);
 
 std::string seconds_text(std::chrono::nanoseconds time) {
   const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(time).count() / 100;
@@ -44,11 +41,20 @@ Job::Job(const JobContext& context, BundleRequest request, size_t index, size_t 
       request_(std::move(request)),
       index_(index),
       batch_(batch),
+      delivery_(context.loop, context.kind, request_.name, index,
+                {.tell = [this](Frame frame) { context_.tell(std::move(frame)); },
+                 .settle = [this](uint64_t sequence,
+                                  Outcome outcome) { settle_extension(sequence, outcome); },
+                 .too_many = [this](size_t most, std::string_view what) { stop_past(most, what); },
+                 .handed =
+                     [this] {
+                       ++files_;
+                       ++context_.metrics.files_handed_out;
+                     },
+                 .moved = [this] { finish_if_done(); }}),
       deadline_(context.settings.idle_limit, Clock::now()) {}
 
-Job::~Job() {
-  for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
-}
+Job::~Job() { context_.loop.cancel(deadline_timer_); }
 
 void Job::admit(Bundle bundle, Origin origin) {
   bundle_ = std::move(bundle);
@@ -63,28 +69,31 @@ void Job::start(uint32_t window) {
       if (error_->code != Code::kNotPermitted) error_->code = Code::kExtensionStartFailed;
     }
   }
-  context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(error_).build());
   if (error_) {
     phase_ = Phase::kEnded;
-    context_.metrics.count_refusal(*error_);
-    log_failure(when_told(LogLevel::kError), "begin of the " + subject(), *error_);
-    return;
+    return tell_refusal(*error_);
   }
   phase_ = Phase::kRunning;
-  log_line(LogLevel::kInfo, subject() + " begins");
   const auto now = Clock::now();
   begun_ = now;
   deadline_ = Deadline(context_.settings.idle_limit, now);
   watch_deadline();
   if (context_.kind != SessionKind::kRestore && context_.settings.max_send_rate > 0) {
-    rate_.emplace(std::min(kDefaultRate, context_.settings.max_send_rate), now);
+    delivery_.limit_rate(std::min(kDefaultRate, context_.settings.max_send_rate));
   }
-  forward_handles();
+}
+
+void Job::tell_refusal(const Error& error) {
+  context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(error).build());
+  context_.metrics.count_refusal(error);
+  log_failure(when_told(LogLevel::kError), "begin of the " + subject(), error);
 }
 
 Result<void> Job::launch_extension() {
-  if (context_.kind == SessionKind::kRestore) {
-    if (auto noted = note(context_.root, Note::kRestore, name()); !noted) return noted;
+  if (context_.metrics.stuck.contains(name())) {
+    return failure(Code::kExtensionStartFailed,
+                   "an earlier extension of '" + name() +
+                       "' was killed and does not end before its file system answers");
   }
   LaunchPlan plan{.kind = context_.kind,
                   .bundle = bundle_,
@@ -98,7 +107,7 @@ Result<void> Job::launch_extension() {
   handlers.broken = [this](const Error& error) {
     stop(error.in("the extension of '" + name() + "'"));
   };
-  handlers.exit = [this](int status) { on_exit(status); };
+  handlers.exit = [this](std::optional<int> status) { on_exit(status); };
   const auto hook_exit = [this] {
     process_.hook.reset();
     finish_if_done();
@@ -119,13 +128,16 @@ void Job::on_frame(Frame frame) {
 
 // False: it does not follow the grammar.
 bool Job::take_frame(Frame& frame, ByteReader& reader) {
+  if (frame.type == FrameType::kOpened) return take_opened(reader);
+  if (frame.type == FrameType::kDone) return take_done(reader);
+  if (!has_begun_) return false;
   switch (frame.type) {
     case FrameType::kFile:
-      return take_file(frame, reader);
+      return delivery_.take_file(frame, reader);
     case FrameType::kPublished:
       return take_published(reader);
     case FrameType::kReport:
-      return take_report(reader);
+      return delivery_.take_report(reader);
     case FrameType::kProgress:
       return take_progress(reader);
     case FrameType::kHookReady:
@@ -140,67 +152,49 @@ bool Job::take_frame(Frame& frame, ByteReader& reader) {
       return take_recovered(reader);
     case FrameType::kMoved:
       return take_moved(reader);
-    case FrameType::kDone:
-      done_ = true;
-      error_ = read_error(reader);
-      if (context_.kind == SessionKind::kRestore && !error_) {
-        settle_extension(kDoneSequence, Outcome::kTaken);
-      }
-      return reader.done();
     default:
       return false;
   }
 }
 
-bool Job::take_file(Frame& frame, ByteReader& reader) {
-  Item item;
-  item.is_file = true;
-  item.lost = frame.lost_fds;
-  item.sequence = reader.get<uint64_t>();
-  item.text = reader.get_text(kMaxNameText);
-  item.error = read_error(reader);
-  item.fds = std::move(frame.fds);
-  if (!reader.done() || item.sequence >> kSequenceBits != 0) return false;
-  if (item.fds.empty() && !item.error && !item.lost) return false;
-  if (!handover_.is_good(item.fds)) return false;
-  const auto is_lost = [](const Item& other) { return other.is_file && other.lost; };
-  const auto waits = std::ranges::find_if(outbox_, [&](const Item& other) {
-    return is_lost(other) && other.sequence == item.sequence;
-  });
-  // One behind a lost one cannot leave before it, and would take the room that it waits for.
-  if (std::find_if(outbox_.begin(), waits, is_lost) != waits) {
-    item.lost = true;
-    item.fds.clear();
-  }
-  if (waits != outbox_.end()) {
-    *waits = std::move(item);
-  } else {
-    if (!has_room()) return stop_past(kMostHeld, "files and reports that nobody has taken yet");
-    outbox_.push_back(std::move(item));
-  }
-  pump();
+bool Job::take_opened(const ByteReader& reader) {
+  if (!reader.done() || std::exchange(has_opened_, true)) return false;
+  context_.opened();
   return true;
 }
 
-bool Job::take_report(ByteReader& reader) {
-  Item item;
-  item.text = reader.get_text(kMaxText);
-  if (!reader.done()) return false;
-  if (++reports_ > kMostReports) return stop_past(kMostReports, "reports");
-  if (!has_room()) return stop_past(kMostHeld, "files and reports that nobody has taken yet");
-  outbox_.push_back(std::move(item));
-  pump();
-  return true;
+void Job::begin() {
+  if (aborted_) return;
+  if (context_.kind == SessionKind::kRestore) {
+    if (auto noted = note(context_.root, Note::kRestore, name()); !noted) {
+      return stop(noted.error());
+    }
+  }
+  has_begun_ = true;
+  progress();
+  log_line(LogLevel::kInfo, subject() + " begins");
+  context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(std::nullopt).build());
+  process_.extension->say(FrameBuilder(FrameType::kBegin).build());
+  forward_handles();
 }
 
-bool Job::has_room() const { return outbox_.size() + sent_.size() < kMostHeld; }
+bool Job::take_done(ByteReader& reader) {
+  done_ = true;
+  error_ = read_error(reader);
+  if (!has_begun_ && !error_) return false;
+  if (!has_begun_ && error_->code != Code::kNotPermitted) {
+    error_->code = Code::kExtensionStartFailed;
+  }
+  if (context_.kind == SessionKind::kRestore && !error_) {
+    settle_extension(kDoneSequence, Outcome::kTaken);
+  }
+  return reader.done();
+}
 
-// True: it follows the grammar, and has what it ends by.
-bool Job::stop_past(size_t most, std::string_view what) {
+void Job::stop_past(size_t most, std::string_view what) {
   stop(Error{Code::kIpc, 0,
              "the extension of '" + name() + "' sent more than " + std::to_string(most) + " " +
                  std::string(what)});
-  return true;
 }
 
 bool Job::take_published(ByteReader& reader) {
@@ -257,21 +251,36 @@ bool Job::freeze() {
   return true;
 }
 
-void Job::on_exit(int status) {
-  log_line(LogLevel::kDebug,
-           "the extension of '" + name() + "' ended with status " + std::to_string(status));
+void Job::on_exit(std::optional<int> status) {
+  if (status) {
+    log_line(LogLevel::kDebug,
+             "the extension of '" + name() + "' ended with status " + std::to_string(*status));
+  } else {
+    log_line(LogLevel::kWarning, "the extension of '" + name() +
+                                     "' was killed and does not end: it waits in the kernel, as "
+                                     "for a file system that does not answer");
+    auto& stuck = context_.metrics.stuck;
+    stuck.insert(name());
+    process_.extension->when_gone([&stuck, name = name()] { stuck.erase(name); });
+  }
   freezer_.reset();
   process_.extension.reset();
   exited_ = true;
   if (!done_ && !error_) {
     aborted_ = true;
-    error_ =
-        Error{Code::kExtensionDied, 0,
-              "the extension of '" + name() + "' died (status " + std::to_string(status) + ")"};
+    error_ = Error{has_begun_ ? Code::kExtensionDied : Code::kExtensionStartFailed, 0,
+                   "the extension of '" + name() + "' died (status " +
+                       std::to_string(status.value_or(-1)) + ")"};
   }
-  if (aborted_) forget_files();
+  if (aborted_) delivery_.forget();
   const bool is_well = done_ && !error_;
-  if (context_.kind == SessionKind::kRestore) recover(is_well, status == 0);
+  if (context_.kind == SessionKind::kRestore && has_begun_) {
+    if (status) {
+      recover(is_well, *status == 0);
+    } else if (!is_well) {
+      not_recovered(Error{Code::kTimedOut, 0, "its extension does not end"});
+    }
+  }
   if (process_.hook) {
     const nlohmann::ordered_json request = {
         {"id", 0},
@@ -309,106 +318,14 @@ void Job::not_recovered(const Error& error) {
   }
 }
 
-// Hands the client what may go now.
-void Job::pump() {
-  while (!outbox_.empty() && may_leave(outbox_.front())) {
-    Item item = std::move(outbox_.front());
-    outbox_.pop_front();
-    if (!item.is_file) {
-      context_.tell(FrameBuilder(FrameType::kResultReport).text(name()).text(item.text).build());
-      continue;
-    }
-    const auto sequence = item.sequence;
-    if (abandoned_) {
-      settle_extension(sequence, Outcome::kTaken);
-      continue;
-    }
-    if (!item.error) {
-      ++files_;
-      ++context_.metrics.files_handed_out;
-    }
-    if (!hand_out(item, false)) refused_.insert(sequence);
-    sent_.emplace(sequence, std::move(item));
-  }
-  if (!refused_.empty()) retry_later();
-  finish_if_done();
-}
-
-bool Job::may_leave(const Item& item) {
-  if (abandoned_) return true;
-  if (item.lost) {
-    retry_later();
-    return false;
-  }
-  // What follows the files must not overtake one that is refused and sent again.
-  if (!item.is_file || item.text == kIndexName) {
-    if (!sent_.empty()) return false;
-  }
-  if (!item.is_file || !rate_) return true;
-  const auto now = Clock::now();
-  if (rate_->take(now)) return true;
-  context_.loop.cancel(std::exchange(rate_timer_, 0));
-  if (const auto when = rate_->next(now)) {
-    rate_timer_ = context_.loop.call_at(*when, [this] { pump(); });
-  }
-  return false;
-}
-
-// Sends duplicates of the file's descriptors. False: there is no room for them here.
-bool Job::hand_out(const Item& item, bool alone) {
-  FrameBuilder ready(FrameType::kFileReady);
-  ready.number((uint64_t{index_} << kSequenceBits) | item.sequence);
-  ready.text(name()).text(item.text).error(item.error);
-  for (const auto& fd : item.fds) {
-    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy.is_open()) return false;
-    ready.fd(std::move(copy));
-  }
-  Frame frame = ready.build();
-  frame.alone = alone;
-  context_.tell(std::move(frame));
-  return true;
-}
-
 void Job::settle(uint64_t sequence, Outcome outcome) {
   if (phase_ != Phase::kRunning) return;
-  if (outcome == Outcome::kRefused) {
-    if (sent_.contains(sequence)) refused_.insert(sequence);
-    return retry_later();
-  }
-  progress();
-  if (outcome == Outcome::kClosed) {
-    // It has arrived, then; ours would make a file that is to be published one with a writer.
-    if (const auto found = sent_.find(sequence); found != sent_.end()) found->second.fds.clear();
-    settle_extension(sequence, outcome);
-  } else if (sent_.erase(sequence) != 0) {  // else: settled twice
-    refused_.erase(sequence);
-    settle_extension(sequence, outcome);
+  if (outcome != Outcome::kRefused) progress();
+  if (delivery_.settle(sequence, outcome)) {
     if (handles_out_ > 0) --handles_out_;
     forward_handles();
   }
-  retry();
-}
-
-// Asks again for what found no room, here or there. Each goes alone: there may be room for one at a
-// time.
-void Job::retry() {
-  context_.loop.cancel(std::exchange(retry_timer_, 0));
-  while (!refused_.empty()) {
-    const auto found = sent_.find(*refused_.begin());
-    if (found != sent_.end() && !hand_out(found->second, true)) break;
-    refused_.erase(refused_.begin());
-  }
-  if (!outbox_.empty() && outbox_.front().lost && !outbox_.front().asked) {
-    outbox_.front().asked = true;
-    settle_extension(outbox_.front().sequence, Outcome::kRefused);
-  }
-  pump();
-}
-
-void Job::retry_later() {
-  if (retry_timer_ != 0) return;
-  retry_timer_ = context_.loop.call_at(Clock::now() + kRetryAfter, [this] { retry(); });
+  if (outcome != Outcome::kRefused) delivery_.retry();
 }
 
 void Job::settle_extension(uint64_t sequence, Outcome outcome) {
@@ -437,12 +354,12 @@ Result<void> Job::file_handle(const std::string& uri) {
                                            "'");
   }
   handles_.push_back(uri);
-  if (phase_ == Phase::kRunning) forward_handles();
+  if (has_begun_) forward_handles();
   return {};
 }
 
 Result<void> Job::publish(uint32_t request, const std::string& uri, UniqueFd content) {
-  if (phase_ != Phase::kRunning || published_ || !completing_.empty()) {
+  if (phase_ != Phase::kRunning || !has_begun_ || published_ || !completing_.empty()) {
     return failure(Code::kNotPermitted, "bundle '" + name() + "' takes no files now");
   }
   if (uri.empty() && content.is_open()) {
@@ -473,18 +390,13 @@ bool Job::update_rate(uint32_t files_per_second) {
   const auto cap = context_.settings.max_send_rate;
   const auto rate = cap == 0 ? files_per_second : std::min(files_per_second, cap);
   const auto now = Clock::now();
-  if (rate_) {
-    rate_->set_rate(rate, now);
-  } else {
-    rate_.emplace(rate, now);
-  }
   if (rate == 0) {
     deadline_.pause(now);
   } else {
     deadline_.resume(now);
   }
   watch_deadline();
-  pump();
+  delivery_.limit_rate(rate);
   return true;
 }
 
@@ -495,13 +407,15 @@ bool Job::cancel(Error error) {
   return true;
 }
 
+void Job::drop() {
+  if (phase_ == Phase::kWaiting) phase_ = Phase::kEnded;
+  dropped_ = true;
+  stop(Error{Code::kCancelled, 0, "it was cancelled before its begin"});
+}
+
 void Job::abandon() {
   if (phase_ != Phase::kRunning || aborted_) return;
-  abandoned_ = true;
-  for (const auto& [sequence, item] : sent_) settle_extension(sequence, Outcome::kTaken);
-  sent_.clear();
-  refused_.clear();
-  pump();
+  delivery_.abandon();
 }
 
 void Job::progress() { deadline_.progress(Clock::now()); }
@@ -520,7 +434,8 @@ void Job::on_deadline() {
   if (has_result()) return;
   if (!deadline_.is_over(Clock::now(), BootClock::now())) return watch_deadline();
   ++context_.metrics.bundles_timed_out;
-  stop(time_out());
+  if (!has_new_data()) return stop(time_out());
+  if (process_.extension) process_.extension->kill();
 }
 
 Error Job::time_out() const {
@@ -530,13 +445,15 @@ Error Job::time_out() const {
   text += " in phase '" + (waits_for_client() ? std::string("send") : stage_) + "'";
   if (!path_.empty()) text += " at '" + path_ + "'";
   text += ", idle for " + seconds_text(deadline_.idle(Clock::now()));
-  if (!sent_.empty())
-    text += "; files that the client has not taken: " + std::to_string(sent_.size());
+  if (delivery_.untaken() > 0)
+    text += "; files that the client has not taken: " + std::to_string(delivery_.untaken());
   return {Code::kTimedOut, 0, text};
 }
 
 // What waits here waits for the client, and so does an extension that has no credit left.
-bool Job::waits_for_client() const { return !outbox_.empty() || sent_.size() >= window_; }
+bool Job::waits_for_client() const {
+  return delivery_.waiting() > 0 || delivery_.untaken() >= window_;
+}
 
 // One of a few: what the extension says is its own.
 std::string_view Job::stage_now() const {
@@ -556,36 +473,34 @@ RunningBundle Job::watched() const {
   said.files = files_;
   said.moved = moved_;
   if (context_.kind != SessionKind::kRestore) {
-    said.rate = rate_ ? rate_->rate() : std::numeric_limits<double>::infinity();
+    said.rate = delivery_.rate().value_or(std::numeric_limits<double>::infinity());
   }
-  said.files_waiting = outbox_.size();
-  for (const auto& [sequence, item] : sent_) said.descriptors += item.fds.size();
+  said.files_waiting = delivery_.waiting();
+  said.descriptors = delivery_.descriptors();
   return said;
+}
+
+// Whatever its extension still clears away.
+bool Job::has_new_data() const {
+  return context_.kind == SessionKind::kRestore && done_ && !error_;
 }
 
 // Ends the bundle with `error`; the rest happens when its processes are gone.
 void Job::stop(Error error) {
   if (phase_ != Phase::kRunning || aborted_ || has_result()) return;
-  // The data are new already, whatever their extension still clears away.
-  if (context_.kind == SessionKind::kRestore && done_ && !error_) return;
+  if (has_new_data()) return;
   aborted_ = true;
   error_ = std::move(error);
   if (process_.extension) {
     ++context_.metrics.extensions_killed;
     return process_.extension->kill();
   }
-  forget_files();
+  delivery_.forget();
   finish_if_done();
 }
 
-void Job::forget_files() {
-  outbox_.clear();
-  sent_.clear();
-  refused_.clear();
-}
-
 // Nothing changes how it ends; only its hook program may still be at work, which has its own time.
-bool Job::has_result() const { return exited_ && !recovery_ && outbox_.empty() && sent_.empty(); }
+bool Job::has_result() const { return exited_ && !recovery_ && delivery_.is_empty(); }
 
 void Job::finish_if_done() {
   if (phase_ == Phase::kRunning && has_result() && !process_.hook) tell_end();
@@ -593,15 +508,19 @@ void Job::finish_if_done() {
 
 void Job::tell_end() {
   phase_ = Phase::kEnded;
-  for (const auto timer : {rate_timer_, retry_timer_, deadline_timer_}) context_.loop.cancel(timer);
+  context_.loop.cancel(deadline_timer_);
   for (const auto request : publishing_) {
     const Error over{Code::kExtensionDied, 0, "bundle '" + name() + "' has ended"};
     context_.tell(reply_frame(request, error_.value_or(over)));
   }
   publishing_.clear();
-  context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());
-  context_.metrics.count_end(error_);
-  log_end();
+  if (has_begun_) {
+    context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());
+    context_.metrics.count_end(error_);
+    log_end();
+  } else if (error_ && !dropped_) {
+    tell_refusal(*error_);
+  }
   context_.ended(*this);
 }
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "native/service/access.h"
+#include "native/service/delivery.h"
 #include "native/service/freezer.h"
-#include "native/service/handover.h"
 #include "native/service/inquiry.h"
 #include "native/service/launch.h"
 #include "native/service/metrics.h"
@@ -35,13 +35,11 @@ struct JobContext {
   Metrics& metrics;
   std::function<void(Frame)> tell;  // to the client
   std::function<bool()> is_heard;   // false: the client is behind with what it was told
-  std::function<void(Job&)> ended;  // one that had begun has just ended
+  std::function<void()> opened;     // one that had started has just opened its sandbox
+  std::function<void(Job&)> ended;  // one that had started has just ended
 };
 
-// Runs on the loop's thread. Files leave in the order in which the extension sent them, at the rate
-// asked for; one that the client refused for want of room is sent again. The descriptors of a file
-// are kept until the client has taken it. Nothing that comes after a file, a report or the end, is
-// told before the file was taken.
+// Runs on the loop's thread.
 class Job {
  public:
   // `context` outlives the job.
@@ -57,6 +55,8 @@ class Job {
   [[nodiscard]] size_t batch() const { return batch_; }
   [[nodiscard]] bool is_waiting() const { return phase_ == Phase::kWaiting; }
   [[nodiscard]] bool is_running() const { return phase_ == Phase::kRunning; }
+  [[nodiscard]] bool has_opened() const { return has_opened_; }
+  [[nodiscard]] bool has_begun() const { return has_begun_; }
   [[nodiscard]] bool is_refused() const { return error_.has_value(); }
   [[nodiscard]] bool has_failed() const { return phase_ == Phase::kEnded && error_.has_value(); }
 
@@ -64,11 +64,15 @@ class Job {
   void admit(Bundle bundle, Origin origin);
   void refuse(Error error) { error_ = std::move(error); }
 
-  // It will not begin, and nothing is told of it.
-  void drop() { phase_ = Phase::kEnded; }
+  // It will not begin, and nothing is told of it. One that has started ends later.
+  void drop();
 
   // Begins it, with so many files under way at a time, or tells that it is refused.
+  // Opening the sandbox is the first that its extension does; then it waits for begin().
   void start(uint32_t window);
+
+  // Of one that has opened: lets its extension go on, and tells so.
+  void begin();
 
   [[nodiscard]] Result<void> file_handle(const std::string& uri);
   // Nothing: the answer comes later, as the Reply to `request`.
@@ -91,32 +95,18 @@ class Job {
   // waits for nobody.
   void abandon();
 
-  static constexpr unsigned kSequenceBits = 40;  // a file's number; above them its job's
-
  private:
   // What the client is told of an app whose extension says anything.
   static constexpr uint32_t kMostProcesses = 20;  // a second
-  static constexpr size_t kMostReports = 16;
 
   enum class Phase { kWaiting, kRunning, kEnded };
-  // A file from the extension, or a report, which has only a text.
-  struct Item {
-    bool is_file = false;
-    bool lost = false;   // its descriptors found no room here
-    bool asked = false;  // and the extension was told so
-    uint64_t sequence = 0;
-    std::string text;  // the uri, or the report
-    std::optional<Error> error;
-    std::vector<UniqueFd> fds;
-  };
 
   [[nodiscard]] Result<void> launch_extension();
   void on_frame(Frame frame);
   [[nodiscard]] bool take_frame(Frame& frame, ByteReader& reader);
-  [[nodiscard]] bool take_file(Frame& frame, ByteReader& reader);
-  [[nodiscard]] bool take_report(ByteReader& reader);
-  [[nodiscard]] bool has_room() const;
-  bool stop_past(size_t most, std::string_view what);
+  [[nodiscard]] bool take_opened(const ByteReader& reader);
+  [[nodiscard]] bool take_done(ByteReader& reader);
+  void stop_past(size_t most, std::string_view what);
   [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
   [[nodiscard]] bool take_moved(ByteReader& reader);
@@ -124,23 +114,19 @@ class Job {
   [[nodiscard]] bool waits_for_client() const;
   [[nodiscard]] std::string_view stage_now() const;
   [[nodiscard]] bool freeze();
-  void on_exit(int status);
+  void on_exit(std::optional<int> status);
+  void tell_refusal(const Error& error);
   void recover(bool is_well, bool is_finished);
   void not_recovered(const Error& error);
   void forward_handles();
-  void pump();
-  [[nodiscard]] bool may_leave(const Item& item);
-  [[nodiscard]] bool hand_out(const Item& item, bool alone);
-  void retry();
-  void retry_later();
   void settle_extension(uint64_t sequence, Outcome outcome);
   void progress();
   void watch_deadline();
   void on_deadline();
   [[nodiscard]] Error time_out() const;
   void stop(Error error);
-  void forget_files();
   [[nodiscard]] bool has_result() const;
+  [[nodiscard]] bool has_new_data() const;
   void finish_if_done();
   void tell_end();
   [[nodiscard]] std::string subject() const;
@@ -160,27 +146,22 @@ class Job {
   Launch process_;
   std::unique_ptr<Freezer> freezer_;   // as long as the app is to stand still
   std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
-  Handover handover_{context_.kind};
+  Delivery delivery_;
   TokenBucket processes_{kMostProcesses, TokenBucket::Time::clock::now()};
-  size_t reports_ = 0;
   uint32_t window_ = 1;
   Phase phase_ = Phase::kWaiting;
+  bool has_opened_ = false;
+  bool has_begun_ = false;  // and the client was told so
+  bool dropped_ = false;
   bool hook_wants_release_ = false;
   bool has_recovered_ = false;  // what an earlier restore had left, and the log says so
   bool done_ = false;           // the extension has said its result
   bool aborted_ = false;        // what is still under way does not count
   bool exited_ = false;
-  bool abandoned_ = false;
   bool published_ = false;
 
-  std::deque<Item> outbox_;                         // not yet at the client, in order
-  std::map<uint64_t, Item> sent_;                   // at the client and not yet taken
-  std::set<uint64_t> refused_;                      // those of them that it has to get again
-  std::optional<TokenBucket> rate_;                 // none: as fast as it goes
   Deadline deadline_;                               // counts from the start
   std::optional<std::chrono::milliseconds> limit_;  // as updateTimer set it
-  Loop::TimerId rate_timer_ = 0;
-  Loop::TimerId retry_timer_ = 0;
   Loop::TimerId deadline_timer_ = 0;
   std::string stage_ = "start";  // of the extension's work, as it says
   std::string path_;             // the last one it spoke of

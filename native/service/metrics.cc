@@ -156,6 +156,8 @@ class Report {
         "Processes started to work on a bundle.");
     one(kCounter, "backupkit_extensions_killed", "", metrics_.extensions_killed,
         "Those of them that were killed.");
+    one(kGauge, "backupkit_bundles_stuck", "", uint64_t{metrics_.stuck.size()},
+        "Bundles with an extension that was killed and has not ended.");
     one(kCounter, "backupkit_connections_accepted", "", metrics_.connections_accepted,
         "Connections of clients.");
     one(kCounter, "backupkit_requests_failed", "", metrics_.requests_failed,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct Metrics {
   Moved moved;
   uint64_t extensions_started = 0;
   uint64_t extensions_killed = 0;
+  std::set<std::string> stuck;  // bundles with an extension that was killed and has not ended
   uint64_t bundles_timed_out = 0;
   uint64_t connections_accepted = 0;
   uint64_t requests_failed = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -13,7 +14,8 @@
 #include <vector>
 
 #include "native/base/log.h"
-#include "native/base/syscall.h"
+#include "native/io/sandbox.h"
+#include "native/service/aside.h"
 #include "native/service/catalog.h"
 #include "native/service/ground.h"
 #include "native/service/notes.h"
@@ -22,18 +24,21 @@ namespace backupkit {
 namespace {
 
 constexpr const char* kLeft = ".backup/transaction";
+constexpr auto kPatience = std::chrono::seconds(10);  // with a file system
 
-// Whether an interrupted restore is in the bundle's sandbox.
+// Whether an interrupted restore is in the bundle's sandbox. What cannot be seen may be there: its
+// extension knows.
 bool has_left(BorrowedFd root, const std::string& name) {
   const auto bundle = read_bundle(root, name);
   if (!bundle) return false;
-  constexpr int kFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  const UniqueFd sandbox(
-      retry([&] { return ::openat(root.get(), bundle->sandbox.c_str(), kFlags); }));
-  struct stat found{};
-  if (!sandbox.is_open()) return errno != ENOENT;
-  // What cannot be seen may be there: its extension knows.
-  return ::fstatat(sandbox.get(), kLeft, &found, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+  const auto left = do_aside<bool>(kPatience, [root, path = bundle->sandbox.path](Pulse&) {
+    const auto sandbox = open_sandbox(root, path);
+    if (!sandbox) return Result<bool>(sandbox.error().sys_errno != ENOENT);
+    struct stat found{};
+    return Result<bool>(::fstatat(sandbox->get(), kLeft, &found, AT_SYMLINK_NOFOLLOW) == 0 ||
+                        errno != ENOENT);
+  });
+  return left.value_or(true);
 }
 
 Result<bool> recover_all(BorrowedFd root) {

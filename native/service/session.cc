@@ -20,6 +20,7 @@
 namespace backupkit {
 namespace {
 
+constexpr auto kLongestOpening = std::chrono::seconds(2);
 constexpr size_t kMaxJobs = size_t{1} << 17;  // some KiB each
 
 Error not_appended(const std::string& bundle) {
@@ -40,9 +41,13 @@ Session::Session(SessionKind kind, BorrowedFd root, const ServiceSettings& setti
                .metrics = metrics,
                .tell = [this](Frame frame) { tell(std::move(frame)); },
                .is_heard = [this] { return hooks_.is_heard(); },
+               .opened = [this] { begin_opened(); },
                .ended = [this](Job& job) { on_end(job); }} {}
 
-Session::~Session() { context_.loop.cancel(next_turn_); }
+Session::~Session() {
+  context_.loop.cancel(next_turn_);
+  context_.loop.cancel(patience_);
+}
 
 // Whether the bundles may be appended now.
 Result<void> Session::check(const std::vector<BundleRequest>& requests) const {
@@ -160,12 +165,32 @@ void Session::schedule() {
     job.start(window);
     if (job.is_running()) {
       running_[job.name()] = index;
+      opening_.push_back({index, Loop::Clock::now() + kLongestOpening});
     } else {
       ++counts_.refused;
       leave_batch(job);
       schedule_later();  // for those before it that wait for it
     }
   }
+}
+
+// Bundles begin in the order of their starts; but one whose file system does not answer holds up
+// the others for a short time only.
+void Session::begin_opened() {
+  context_.loop.cancel(std::exchange(patience_, 0));
+  const auto now = Loop::Clock::now();
+  const auto has_turn = [&](const Opening& opening) {
+    return jobs_[opening.index]->has_opened() || now < opening.late;
+  };
+  auto next = std::ranges::find_if(opening_, has_turn);
+  while (next != opening_.end() && jobs_[next->index]->has_opened()) {
+    Job& job = *jobs_[next->index];
+    opening_.erase(next);
+    job.begin();
+    next = std::ranges::find_if(opening_, has_turn);
+  }
+  if (next == opening_.end()) return;
+  patience_ = context_.loop.call_at(next->late, [this] { begin_opened(); });
 }
 
 // How many files the next bundle may have under way: of what the client takes at a time the part of
@@ -189,8 +214,14 @@ bool Session::has_to_wait(const Job& job) const {
 }
 
 void Session::on_end(Job& job) {
-  ++counts_.ended;
-  if (job.has_failed()) ++counts_.failed;
+  std::erase_if(opening_, [&](const Opening& opening) { return opening.index == job.index(); });
+  begin_opened();
+  if (job.has_begun()) {
+    ++counts_.ended;
+    if (job.has_failed()) ++counts_.failed;
+  } else {
+    ++counts_.refused;
+  }
   running_.erase(job.name());
   leave_batch(job);
   schedule();
@@ -222,10 +253,10 @@ Result<void> Session::publish(uint32_t request, const std::string& bundle, const
 }
 
 void Session::settle(uint64_t sequence, Outcome outcome) {
-  const auto index = sequence >> Job::kSequenceBits;
+  const auto index = sequence >> Delivery::kSequenceBits;
   if (index >= jobs_.size()) return;
-  jobs_[static_cast<size_t>(index)]->settle(sequence & ((uint64_t{1} << Job::kSequenceBits) - 1),
-                                            outcome);
+  jobs_[static_cast<size_t>(index)]->settle(
+      sequence & ((uint64_t{1} << Delivery::kSequenceBits) - 1), outcome);
 }
 
 bool Session::update_timer(const std::string& bundle, std::chrono::milliseconds limit) {
@@ -240,6 +271,10 @@ bool Session::update_rate(const std::string& bundle, uint32_t files_per_second) 
 
 std::optional<Code> Session::cancel(const std::string& bundle) {
   if (is_running(bundle)) {
+    if (!find(bundle)->has_begun()) {
+      find(bundle)->drop();
+      return Code::kCancelNotBegun;
+    }
     const Error error{Code::kCancelled, 0, "bundle '" + bundle + "' was cancelled"};
     if (find(bundle)->cancel(error)) return std::nullopt;
     return Code::kCancelNotFound;
@@ -269,6 +304,10 @@ void Session::release() {
   const Error error{Code::kCancelled, 0, "the session was released"};
   const auto running = running_;  // one that ends at once leaves it
   for (const auto& [name, index] : running) {
+    if (!jobs_[index]->has_begun()) {
+      jobs_[index]->drop();
+      continue;
+    }
     (void)jobs_[index]->cancel(error);  // one that is committing ends by itself
     jobs_[index]->abandon();
   }

@@ -86,10 +86,17 @@ class Session {
       const std::vector<std::unique_ptr<Job>>& jobs);
   void add(std::vector<std::unique_ptr<Job>> jobs);
   [[nodiscard]] bool has_to_wait(const Job& job) const;
+  // A bundle whose extension opens its sandbox; when it has become too late for its turn.
+  struct Opening {
+    size_t index = 0;
+    Loop::Clock::time_point late;
+  };
+
   [[nodiscard]] Result<void> check(const std::vector<BundleRequest>& requests) const;
   void schedule_later();
   void schedule();
   [[nodiscard]] uint32_t share() const;
+  void begin_opened();
   void on_end(Job& job);
   void leave_batch(const Job& job);
   void take_out(Job& job);
@@ -109,6 +116,8 @@ class Session {
   std::vector<size_t> unfinished_;                // bundles by batch
   Counts counts_;
   Loop::TimerId next_turn_ = 0;
+  std::vector<Opening> opening_;  // in the order of their starts
+  Loop::TimerId patience_ = 0;    // with the first of them
   bool released_ = false;
   bool ended_ = false;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,28 +18,24 @@
 
 #include "native/base/syscall.h"
 #include "native/io/path.h"
+#include "native/io/sandbox.h"
 #include "native/io/tmpfile.h"
 #include "native/io/write.h"
 #include "native/manifest/scan.h"
+#include "native/service/aside.h"
 
 namespace backupkit {
 namespace {
 
 constexpr const char* kKnown = "var/lib/backupkit/sizes";
 
-Result<UniqueFd> open_sandbox(BorrowedFd root, const Bundle& bundle) {
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  UniqueFd sandbox(retry([&] { return ::openat(root.get(), bundle.sandbox.c_str(), kFlags); }));
-  if (!sandbox.is_open()) return errno_failure("sandbox '" + bundle.sandbox + "'");
-  return sandbox;
-}
-
-Result<Sizes> count(BorrowedFd sandbox, const Bundle& bundle, int64_t since) {
+Result<Sizes> count_below(BorrowedFd sandbox, const Bundle& bundle, int64_t since, Pulse& pulse) {
   const auto rules = Rules::configured(bundle.includes, bundle.excludes);
   Sizes sizes;
   std::set<std::pair<uint64_t, uint64_t>> linked;  // counted already, of those with several names
   ScanHandlers handlers;
   handlers.visit = [&](const ScanEntry& found) -> Result<void> {
+    pulse.beat();
     if (!S_ISREG(found.mode)) return {};
     if (found.links > 1 && !linked.emplace(found.device, found.inode).second) return {};
     sizes.all += occupied(found);
@@ -86,30 +83,41 @@ std::optional<uint64_t> remembered(BorrowedFd root, const std::string& bundle) {
   return size;
 }
 
-}  // namespace
-
-Result<Sizes> count_sizes(BorrowedFd root, const Bundle& bundle, int64_t since) {
-  auto sandbox = open_sandbox(root, bundle);
+Result<Sizes> upper_bound(BorrowedFd root, const Bundle& bundle) {
+  auto sandbox = open_sandbox(root, bundle.sandbox.path);
   if (!sandbox) return failure(sandbox.error());
-  auto sizes = count(sandbox->borrow(), bundle, since);
+  struct statvfs file_system{};
+  if (retry([&] { return ::fstatvfs(sandbox->get(), &file_system); }) != 0) {
+    return errno_failure("sandbox '" + bundle.sandbox.path + "'");
+  }
+  const uint64_t blocks =
+      file_system.f_blocks - std::min(file_system.f_blocks, file_system.f_bfree);
+  return Sizes{.source = Source::kUpperBound, .all = blocks * file_system.f_frsize};
+}
+
+Result<Sizes> count(BorrowedFd root, const Bundle& bundle, int64_t since, Pulse& pulse) {
+  auto sandbox = open_sandbox(root, bundle.sandbox.path);
+  if (!sandbox) return failure(sandbox.error());
+  auto sizes = count_below(sandbox->borrow(), bundle, since, pulse);
   // Without it the next estimate is a worse one.
   if (sizes && sizes->problem.empty()) (void)remember(root, bundle.name, sizes->all);
   return sizes;
 }
 
-Result<Sizes> estimate_sizes(BorrowedFd root, const Bundle& bundle) {
+}  // namespace
+
+Result<Sizes> count_sizes(BorrowedFd root, const Bundle& bundle, int64_t since,
+                          std::chrono::milliseconds patience) {
+  return do_aside<Sizes>(
+      patience, [root, bundle, since](Pulse& pulse) { return count(root, bundle, since, pulse); });
+}
+
+Result<Sizes> estimate_sizes(BorrowedFd root, const Bundle& bundle,
+                             std::chrono::milliseconds patience) {
   if (const auto last = remembered(root, bundle.name)) {
     return Sizes{.source = Source::kLastKnown, .all = *last};
   }
-  auto sandbox = open_sandbox(root, bundle);
-  if (!sandbox) return failure(sandbox.error());
-  struct statvfs file_system{};
-  if (retry([&] { return ::fstatvfs(sandbox->get(), &file_system); }) != 0) {
-    return errno_failure("sandbox '" + bundle.sandbox + "'");
-  }
-  const uint64_t blocks =
-      file_system.f_blocks - std::min(file_system.f_blocks, file_system.f_bfree);
-  return Sizes{.source = Source::kUpperBound, .all = blocks * file_system.f_frsize};
+  return do_aside<Sizes>(patience, [root, bundle](Pulse&) { return upper_bound(root, bundle); });
 }
 
 }  // namespace backupkit

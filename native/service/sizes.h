@@ -1,6 +1,7 @@
 // How much data a bundle has.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -26,10 +27,13 @@ struct Sizes {
 
 // Counts the content of the files that a backup takes, each inode once and without its holes, and
 // keeps the sum in var/lib/backupkit/sizes/<bundle> below the device root, if that is possible.
-// Walks the sandbox, so it may block.
-[[nodiscard]] Result<Sizes> count_sizes(BorrowedFd root, const Bundle& bundle, int64_t since);
+// Walks the sandbox, so it may block. Error kTimedOut: the file system gave nothing for as long as
+// `patience`; what waits for it is left behind, and uses `root`.
+[[nodiscard]] Result<Sizes> count_sizes(BorrowedFd root, const Bundle& bundle, int64_t since,
+                                        std::chrono::milliseconds patience);
 
-// Says what is known without looking at any file.
-[[nodiscard]] Result<Sizes> estimate_sizes(BorrowedFd root, const Bundle& bundle);
+// Says what is known without looking at any file. Errors as above.
+[[nodiscard]] Result<Sizes> estimate_sizes(BorrowedFd root, const Bundle& bundle,
+                                           std::chrono::milliseconds patience);
 
 }  // namespace backupkit

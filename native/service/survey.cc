@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -28,10 +29,11 @@ using nlohmann::json;
 
 constexpr int kChannelFd = 3;
 
-Result<Sizes> sizes_of(BorrowedFd root, const Bundle& bundle, Sizing sizing, int64_t since) {
-  if (!bundle.allowed || sizing == Sizing::kNone) return Sizes{};
-  if (sizing == Sizing::kEstimate) return estimate_sizes(root, bundle);
-  return count_sizes(root, bundle, since);
+Result<Sizes> sizes_of(BorrowedFd root, const Bundle& bundle, const SurveyScope& scope,
+                       int64_t since) {
+  if (!bundle.allowed || scope.sizing == Sizing::kNone) return Sizes{};
+  if (scope.sizing == Sizing::kEstimate) return estimate_sizes(root, bundle, scope.patience);
+  return count_sizes(root, bundle, since, scope.patience);
 }
 
 json capability_of(const Bundle& bundle) {
@@ -69,7 +71,7 @@ void look_at(BorrowedFd root, const BundleTime& wanted, const SurveyScope& scope
     return;  // asked for and not installed
   }
   Result<Sizes> sizes;
-  if (bundle) sizes = sizes_of(root, *bundle, scope.sizing, wanted.seconds);
+  if (bundle) sizes = sizes_of(root, *bundle, scope, wanted.seconds);
   std::string problem = sizes ? sizes->problem : sizes.error().message();
   if (!bundle) problem = bundle.error().message();
   if (!problem.empty()) findings.problems.push_back({{"bundle", wanted.name}, {"error", problem}});
@@ -97,6 +99,7 @@ Result<Asked> read_request(const Frame& frame) {
   asked.settings.system_name = reader.get_text(kMaxListBytes);
   asked.scope.sizing = static_cast<Sizing>(reader.get<uint8_t>());
   asked.scope.reports = reader.get<uint8_t>() != 0;
+  asked.scope.patience = std::chrono::milliseconds(reader.get<int64_t>());
   if (reader.get<uint8_t>() != 0) {
     auto list = decode_times(reader.take(reader.left()));
     if (!list) return failure(list.error());
@@ -123,8 +126,8 @@ Result<void> send_file(const Channel& channel, const std::string& text) {
 }
 
 // A bundle of the request with its size, as onBackupSizeReport has it.
-json scanned(BorrowedFd root, const Bundle& bundle, Sizing sizing, int64_t since) {
-  const auto sizes = sizes_of(root, bundle, sizing, since);
+json scanned(BorrowedFd root, const Bundle& bundle, const SurveyScope& scope, int64_t since) {
+  const auto sizes = sizes_of(root, bundle, scope, since);
   json item = {{"bundleName", bundle.name}, {"dataSize", -1}, {"incDataSize", -1}};
   if (!sizes) item["problem"] = sizes.error().message();
   if (!sizes) return item;
@@ -148,7 +151,7 @@ Result<void> report_sizes(const Channel& channel, BorrowedFd root, const SurveyS
     json report = {{"scanned", json::array()},
                    {"scanning", i + 1 < bundles.size() ? bundles[i + 1].first.name : ""}};
     if (i < bundles.size()) {
-      report["scanned"].push_back(scanned(root, bundles[i].first, scope.sizing, bundles[i].second));
+      report["scanned"].push_back(scanned(root, bundles[i].first, scope, bundles[i].second));
     }
     const auto text = report.dump(-1, ' ', false, json::error_handler_t::replace);
     auto sent = channel.send(FrameBuilder(FrameType::kReport).text(text).build());
@@ -197,6 +200,7 @@ Result<Frame> survey_request(BorrowedFd root, const ServiceSettings& settings,
   writer.put_text(settings.system_name);
   writer.put(static_cast<uint8_t>(scope.sizing));
   writer.put(static_cast<uint8_t>(scope.reports));
+  writer.put(int64_t{std::min(scope.patience, settings.idle_limit).count()});
   writer.put(static_cast<uint8_t>(scope.times.has_value()));
   if (scope.times) writer.put_bytes(encode_times(*scope.times));
   auto list = sealed_memfd("survey", writer.bytes());

@@ -16,6 +16,7 @@
 //              "estimate"?: "last known" | "upper bound", "problem"?: text }
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,6 +42,8 @@ struct SurveyScope {
   std::optional<std::vector<BundleTime>> times{};  // of whom; none: of every installed bundle
   Sizing sizing = Sizing::kCount;
   bool reports = false;  // reports as above, and no file
+  // With a file system that gives nothing, or the service's limit on time without progress.
+  std::chrono::milliseconds patience = std::chrono::seconds(10);
 };
 
 // The file's text, of those in the scope that are installed. What cannot be read of a bundle is

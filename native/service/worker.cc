@@ -2,7 +2,9 @@
 
 #include <sys/epoll.h>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +12,11 @@
 #include <vector>
 
 namespace backupkit {
+namespace {
+
+constexpr auto kLongestDeath = std::chrono::seconds(2);
+
+}  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::start(Loop& loop, const std::vector<std::string>& arguments,
                                               Handlers handlers) {
@@ -42,11 +49,23 @@ Result<std::unique_ptr<Worker>> Worker::start(Loop& loop, const std::vector<std:
 
 Worker::~Worker() {
   *alive_ = false;
+  loop_.cancel(patience_);
   if (!child_.pidfd.is_open()) return;
   loop_.forget(child_.pidfd.borrow());
-  kill();
-  // It is dying by SIGKILL: this waits for the kernel, not for its program.
-  (void)reap(child_);
+  end_child(loop_, std::move(child_), std::move(gone_));
+}
+
+void Worker::kill() {
+  kill_child(child_);
+  if (patience_ == 0) {
+    patience_ = loop_.call_at(Loop::Clock::now() + kLongestDeath, [this] { leave(); });
+  }
+}
+
+void Worker::leave() {
+  loop_.forget(child_.pidfd.borrow());
+  const auto handlers = handlers_;
+  handlers->exit(std::nullopt);
 }
 
 void Worker::say(Frame frame) { peer_->say(std::move(frame)); }
@@ -55,6 +74,7 @@ void Worker::on_exit() {
   const auto alive = alive_;
   peer_->drain();
   if (!*alive) return;
+  loop_.cancel(patience_);
   loop_.forget(child_.pidfd.borrow());
   // It was ours and has ended: waiting for it does not fail.
   const int status = reap(child_).value_or(-1);

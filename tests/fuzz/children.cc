@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -71,6 +72,11 @@ Result<int> reap(Child& child) {
   fake_children().erase(found);
   child.pidfd.reset();
   return status;
+}
+
+bool has_ended(const Child& child, std::chrono::milliseconds) {
+  const auto found = find(child);
+  return found == fake_children().end() || !(*found)->channel.is_open();
 }
 
 void kill_child(const Child& child) { kill(child); }

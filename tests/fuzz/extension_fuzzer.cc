@@ -10,10 +10,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "native/extension/confinement.h"
 #include "native/extension/main.h"
@@ -59,10 +57,7 @@ void serve(const Placeholder& placeholder, const Ground& ground, ByteReader choi
     before_recvmsg = [&others](int socket) {
       if (socket == kChannelFd) others.speak();
     };
-    std::string name = "backupd";
-    std::string role = "--extension";
-    std::array<char*, 3> arguments = {name.data(), role.data(), nullptr};
-    const int status = extension_main(2, arguments.data(), others.time());
+    const int status = extension_main(others.time());
     before_recvmsg = nullptr;
     placeholder.take_back();
     others.hear();

@@ -35,7 +35,7 @@ const std::map<FrameType, std::string_view> kFields = {
     {FrameType::kVersion, "n"},       {FrameType::kAppCall, "nbaA"},
     {FrameType::kUpdateTimer, "nai"}, {FrameType::kUpdateRate, "nai"},
     {FrameType::kCancel, "na"},       {FrameType::kDataSize, "nbT"},
-    {FrameType::kMetrics, "n"},       {FrameType::kStart, "bbwDS?F?F"},
+    {FrameType::kMetrics, "n"},       {FrameType::kStart, "bbwussDS?F?F"},
     {FrameType::kHandle, "u"},        {FrameType::kPublishFile, "nu?F"},
     {FrameType::kSettled, "sb"},      {FrameType::kFrozen, ""},
     {FrameType::kFile, "sue?F?F"},    {FrameType::kPublished, "ne"},
@@ -43,6 +43,7 @@ const std::map<FrameType, std::string_view> kFields = {
     {FrameType::kDone, "e"},          {FrameType::kHookReady, "b"},
     {FrameType::kFreeze, ""},         {FrameType::kThaw, ""},
     {FrameType::kRecovered, "t"},     {FrameType::kMoved, "sss"},
+    {FrameType::kOpened, ""},         {FrameType::kBegin, ""},
 };
 
 constexpr std::array<std::string_view, 10> kBundles = {

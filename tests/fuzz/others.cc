@@ -79,6 +79,7 @@ void Others::start() {
   frame.number(static_cast<uint8_t>(form % 4));
   frame.number(static_cast<uint8_t>((has_hook ? kHasHook : 0) | (has_manifest ? kHasManifest : 0)));
   frame.number(uint32_t{choices_.get<uint8_t>()} + 1);
+  frame.text(".").number(int64_t{-1}).number(int64_t{-1});
   frame.fd(ground_.open_sandbox()).fd(make_settings());
   if (has_hook) {
     std::array<int, 2> ends{};
@@ -89,6 +90,7 @@ void Others::start() {
   }
   if (has_manifest) frame.fd(sealed(backup_.manifest));
   say(frame.build());
+  say(FrameBuilder(FrameType::kBegin).build());
 }
 
 UniqueFd Others::make_settings() {

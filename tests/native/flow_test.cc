@@ -224,10 +224,8 @@ TEST_F(Flow,
   start_as_nobody(200);
   std::optional under_way = put_under_way(250);
   append({"app"});
-  while (!begins_.contains("app")) ASSERT_TRUE(receive());
-  EXPECT_EQ(begins_["app"], 0);
   for (int i = 0; i < 10; ++i) ask_version();
-  EXPECT_EQ(files_.size(), 0U);
+  EXPECT_TRUE(begins_.empty());
   under_way.reset();
   receive_all("app", kFiles);
 }

@@ -44,7 +44,7 @@ LinkTime hasty_time() {
 int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "--extension") {
-    return backupkit::extension_main(argc, argv, backupkit::hasty_time());
+    return backupkit::extension_main(backupkit::hasty_time());
   }
   if (role == "--hook") return backupkit::hook_main(argc, argv);
   if (role == "--survey") return backupkit::survey_main();

@@ -584,6 +584,8 @@ int extension_of_a_test() {
   if (!start || start->frames.size() != 1) return 1;
   const auto settings = read_sealed(start->frames[0].fds[1].borrow(), kMaxListBytes);
   if (!settings) return 1;
+  if (!service.send(FrameBuilder(FrameType::kOpened).build())) return 1;
+  if (!service.receive()) return 1;  // it is to begin
   const std::string_view text(reinterpret_cast<const char*>(settings->data()), settings->size());
   for (const auto& [name, waits] : {std::pair("waits", true), std::pair("hurries", false)}) {
     if (text.find(std::string("com.example.") + name) != std::string_view::npos) {
