@@ -238,7 +238,7 @@ void Others::hear() {
 }
 
 void Others::take(Frame& frame) {
-  check(frame.type >= FrameType::kFile && frame.type <= FrameType::kMoved && !done_);
+  check(frame.type >= FrameType::kFile && frame.type <= FrameType::kOpened && !done_);
   if (frame.type == FrameType::kFile) take_file(frame);
   done_ = frame.type == FrameType::kDone;
   if (done_ && (manners_ & kSettles) != 0) settle(kDoneSequence, Outcome::kTaken);
