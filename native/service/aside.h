@@ -45,9 +45,10 @@ Result<T> do_aside(std::chrono::milliseconds patience, std::function<Result<T>(P
     shared->ready.notify_one();
   }).detach();
   std::unique_lock lock(shared->mutex);
+  const auto& result = shared->result;
   for (uint64_t before = 0;; before = shared->pulse.beats()) {
-    (void)shared->ready.wait_for(lock, patience, [&] { return shared->result.has_value(); });
-    if (shared->result) return std::move(*shared->result);
+    (void)shared->ready.wait_for(lock, patience, [&] { return result.has_value(); });
+    if (result) return *result;
     if (shared->pulse.beats() == before) {
       return failure(Code::kTimedOut, "its file system does not answer");
     }
