@@ -51,7 +51,7 @@ class Stalled : public Flow {
 
 TEST_F(Stalled, a_bundle_costs_its_own_time_and_no_other_anything) {
   std::ofstream(root() + "/etc/backupkit/bundles/stalled.json")
-      << R"({"name": "stalled", "sandbox": "data/stalled", "hook": ["/bin/cat"],)"
+      << R"({"name": "stalled", "sandbox": "data/stalled", "extension": {"command": ["/bin/cat"]},)"
       << R"( "backup": {"allowToBackupRestore": true, "includes": ["*"]}})";
   start();
   append({"stalled", "other"});
