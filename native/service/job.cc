@@ -164,7 +164,7 @@ bool Job::take_opened(const ByteReader& reader) {
 }
 
 void Job::begin() {
-  if (aborted_) return;
+  if (aborted_ || done_) return;  // what ends it is known already
   if (context_.kind == SessionKind::kRestore) {
     if (auto noted = note(context_.root, Note::kRestore, name()); !noted) {
       return stop(noted.error());

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -126,12 +128,12 @@ class Talk {
             .fd(std::move(list)));
   }
 
-  // Installs a bundle of that name.
-  void install(const std::string& name) {
+  // Installs a bundle of that name, and with what is to stand before its last field.
+  void install(const std::string& name, const std::string& more = "") {
     std::filesystem::create_directories(scratch_ / name);
     std::ofstream(scratch_ / ("etc/backupkit/bundles/" + name + ".json"))
-        << R"({"name": ")" << name << R"(", "sandbox": ")" << name
-        << R"(", "backup": {"allowToBackupRestore": true}})";
+        << R"({"name": ")" << name << R"(", "sandbox": ")" << name << R"(", )" << more
+        << R"("backup": {"allowToBackupRestore": true}})";
   }
 
   [[nodiscard]] const std::vector<Frame>& heard() const { return heard_; }
@@ -296,6 +298,25 @@ TEST_F(ServerTest, an_extension_that_reports_without_end_is_ended) {
   size_t reports = 0;
   EXPECT_EQ(end_of("com.example.reports", reports).code, Code::kIpc);
   EXPECT_EQ(reports, 16U);
+}
+
+// Its hook is still at work when its turn comes, which no other bundle opens the way to before.
+TEST_F(ServerTest, an_extension_that_has_ended_before_its_turn_does_not_begin) {
+  Talk talk;
+  talk.install("com.example.1-never-opens");
+  talk.install("com.example.2-gives-up", R"("extension": {"command": ["/bin/cat"]}, )");
+  talk.install("com.example.3-silent");
+  open_session(talk);
+  std::vector<BundleRequest> list(3);
+  list[0].name = "com.example.1-never-opens";
+  list[1].name = "com.example.2-gives-up";
+  list[2].name = "com.example.3-silent";
+  talk.append(2, false, sealed_memfd("list", encode_list(list)).value());
+  const Frame begin = talk.hear(FrameType::kBundleBegin);
+  ByteReader reader(begin.body);
+  EXPECT_EQ(reader.get_text(kMaxNameText), "com.example.3-silent");
+  EXPECT_FALSE(read_error(reader).has_value());
+  EXPECT_TRUE(talk.leave());
 }
 
 // How a bundle ends whose extension does what its name says, when the client takes the files once
@@ -584,9 +605,14 @@ int extension_of_a_test() {
   if (!start || start->frames.size() != 1) return 1;
   const auto settings = read_sealed(start->frames[0].fds[1].borrow(), kMaxListBytes);
   if (!settings) return 1;
-  if (!service.send(FrameBuilder(FrameType::kOpened).build())) return 1;
-  if (!service.receive()) return 1;  // it is to begin
   const std::string_view text(reinterpret_cast<const char*>(settings->data()), settings->size());
+  if (text.find("never-opens") != std::string_view::npos) return service.receive() ? 0 : 1;
+  if (!service.send(FrameBuilder(FrameType::kOpened).build())) return 1;
+  if (text.find("gives-up") != std::string_view::npos) {
+    const Error error{Code::kIpc, 0, "no"};
+    return service.send(FrameBuilder(FrameType::kDone).error(error).build()) ? 0 : 1;
+  }
+  if (!service.receive()) return 1;  // it is to begin
   for (const auto& [name, waits] : {std::pair("waits", true), std::pair("hurries", false)}) {
     if (text.find(std::string("com.example.") + name) != std::string_view::npos) {
       return restore_of_a_test(service, waits);
@@ -639,6 +665,9 @@ int extension_of_a_test() {
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--extension") {
     return backupkit::extension_of_a_test();
+  }
+  if (argc > 1 && std::string_view(argv[1]) == "--hook") {
+    return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 ? ::pause() : 1;  // until it is killed
   }
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
