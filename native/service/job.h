@@ -67,8 +67,8 @@ class Job {
   // It will not begin, and nothing is told of it. One that has started ends later.
   void drop();
 
-  // Begins it, with so many files under way at a time, or tells that it is refused.
-  // Opening the sandbox is the first that its extension does; then it waits for begin().
+  // Starts its extension, with so many files under way at a time, or tells that it is refused. The
+  // first that the extension does is to open the sandbox; then it waits for begin().
   void start(uint32_t window);
 
   // Of one that has opened: lets its extension go on, and tells so.
