@@ -15,6 +15,6 @@ foreach(platform linux_arm64 linux_arm)
     COMMAND_ERROR_IS_FATAL ANY)
   execute_process(COMMAND ${CMAKE_COMMAND} --build ${build} COMMAND_ERROR_IS_FATAL ANY)
   execute_process(
-    COMMAND ${CMAKE_COMMAND} --install ${build} --prefix ${OUTPUT}/${platform} --strip
+    COMMAND ${CMAKE_COMMAND} --install ${build} --component jar --prefix ${OUTPUT}/${platform} --strip
     COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
