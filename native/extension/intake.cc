@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -19,7 +20,6 @@
 
 #include "native/base/syscall.h"
 #include "native/io/path.h"
-#include "native/io/tmpfile.h"
 #include "native/manifest/directory_names.h"
 
 namespace backupkit {
@@ -27,6 +27,8 @@ namespace {
 
 constexpr size_t kMaxIndexBytes = 256U << 20;
 constexpr size_t kMaxFiles = 1'000'000;
+constexpr auto kPatience = std::chrono::seconds(1);  // with those who still have a file open
+constexpr auto kNextLook = std::chrono::milliseconds(2);
 constexpr auto kGrowthEvery = std::chrono::seconds(10);
 
 }  // namespace
@@ -191,14 +193,15 @@ Result<std::string> Intake::identity(std::string_view settings) {
 
 // False: that is refused, and the one who asked knows.
 Result<bool> Intake::publish(uint32_t request, const std::string& uri, Frame& frame) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
   Result<void> checked;
   if (frame.lost_fds || !frame.fds.empty()) {
     checked = take(uri, frame);
   } else if (!uri.empty()) {
-    checked = check_published(uri);
+    checked = check_published(uri, until);
   } else {
     for (const auto& [name, file] : files_) {
-      if (checked = check_published(name); !checked) break;
+      if (checked = check_published(name, until); !checked) break;
     }
   }
   std::optional<Error> refusal;
@@ -218,18 +221,34 @@ Result<void> Intake::take(const std::string& uri, Frame& frame) {
   return {};
 }
 
-Result<void> Intake::check_published(const std::string& uri) {
+Result<void> Intake::check_published(const std::string& uri,
+                                     std::chrono::steady_clock::time_point until) {
   const auto found = files_.find(uri);
   if (found == files_.end()) {
     return failure(Code::kInvalidArgument, "'" + uri + "' was never asked for");
   }
   if (found->second.is_foreign || found->second.is_unpacked) return {};
-  auto written = writers_of(found->second.content.borrow());
+  auto written = await_writers(found->second.content.borrow(), until);
   if (!written) return failure(written.error().in("'" + uri + "'"));
   if (*written == Writers::kSome) {
     return failure(Code::kNotPermitted, "'" + uri + "' is still open for writing: close it first");
   }
   return {};
+}
+
+// None as soon as there are none, else who there is at `until`. The service's descriptors and ours
+// go when the client has said that it closed its own; and a program that it starts meanwhile has
+// them, though they are close-on-exec, from fork(2) to execve(2).
+Result<Writers> Intake::await_writers(BorrowedFd file,
+                                      std::chrono::steady_clock::time_point until) {
+  for (;;) {
+    auto writers = writers_of(file);
+    const auto now = std::chrono::steady_clock::now();
+    if (!writers || *writers != Writers::kSome || now >= until) return writers;
+    // Nothing tells when a writer is gone: the event of inotify(7) comes just before.
+    auto heard = link_.await(BorrowedFd(), false, std::min(until, now + kNextLook));
+    if (!heard) return failure(heard.error());
+  }
 }
 
 // Unpacks what can be, now that `uri` is published by its name.

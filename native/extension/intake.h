@@ -1,6 +1,7 @@
 // The files of a restore on their way in.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -11,6 +12,7 @@
 #include "native/base/hash.h"
 #include "native/extension/link.h"
 #include "native/extension/selection.h"
+#include "native/io/tmpfile.h"
 #include "native/manifest/index.h"
 
 namespace backupkit {
@@ -77,7 +79,10 @@ class Intake {
   [[nodiscard]] Result<void> make_handle(const std::string& uri);
   [[nodiscard]] Result<bool> publish(uint32_t request, const std::string& uri, Frame& frame);
   [[nodiscard]] Result<void> take(const std::string& uri, Frame& frame);
-  [[nodiscard]] Result<void> check_published(const std::string& uri);
+  [[nodiscard]] Result<void> check_published(const std::string& uri,
+                                             std::chrono::steady_clock::time_point until);
+  [[nodiscard]] Result<Writers> await_writers(BorrowedFd file,
+                                              std::chrono::steady_clock::time_point until);
   [[nodiscard]] Result<void> go_ahead(const std::string& uri, const Unpack& unpack);
   [[nodiscard]] Result<void> unpack_now(const std::string& uri, const Unpack& unpack);
   [[nodiscard]] Result<void> read_items();

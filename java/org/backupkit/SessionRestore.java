@@ -149,7 +149,7 @@ public final class SessionRestore implements AutoCloseable {
    *
    * @param fileMeta the file
    * @param callback told when that was taken; fails with 13900020 for a file never asked for, with
-   *     13900001 for one that still has a writer
+   *     13900001 for one that still has a writer a second later
    */
   public void publishFile(FileMeta fileMeta, AsyncCallback<Void> callback) {
     session.call(() -> session.publish(fileMeta), callback);
@@ -163,7 +163,7 @@ public final class SessionRestore implements AutoCloseable {
    *
    * @param fileMeta the file
    * @return completes when that was taken; fails with 13900020 for a file never asked for, with
-   *     13900001 for one that still has a writer
+   *     13900001 for one that still has a writer a second later
    */
   public CompletableFuture<Void> publishFile(FileMeta fileMeta) {
     return session.call(() -> session.publish(fileMeta));

@@ -1,5 +1,6 @@
 package org.backupkit.conformance;
 
+import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -13,8 +14,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.backupkit.BackupException;
 import org.backupkit.BackupService;
@@ -203,6 +206,35 @@ class FailuresTest extends OnDevice {
       }
       events.await(Kind.FILE, HIWORLD);
       assertEquals(0, codeOf(() -> session.publishFile(open)));
+    }
+  }
+
+  /** As one has that is started just then, until it runs its own program. */
+  @Test
+  void publishFile_ofAFileThatAnotherProcessHasForAMomentIsTaken() throws Exception {
+    BlockingQueue<FileOutputStream> others = new LinkedBlockingQueue<>();
+    Events events =
+        new Events()
+            .receive(
+                file -> {
+                  try (Fd own = file.fd()) {
+                    others.add(new FileOutputStream("/proc/self/fd/" + own.number()));
+                  }
+                });
+    try (BackupService service = embedded();
+        SessionRestore session = new SessionRestore(service, events)) {
+      append(service, session, List.of(HIWORLD));
+      for (int i = 0; i < 10; i++) { // for it may be gone before it is looked for
+        FileMeta held = new FileMeta(HIWORLD, "held." + i + ".tar");
+        session.getFileHandle(held).get();
+        CompletableFuture<Void> published;
+        try (FileOutputStream other = requireNonNull(others.poll(30, TimeUnit.SECONDS))) {
+          published = session.publishFile(held);
+          service.getBackupVersion(); // asked for later
+          other.write(1);
+        }
+        published.get();
+      }
     }
   }
 
