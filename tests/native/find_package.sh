@@ -10,7 +10,9 @@ trap 'rm -rf "$scratch"' EXIT
 prefix=$scratch/prefix
 root=$scratch/root
 
-cmake --install "$build" --prefix "$prefix" >"$scratch/log"
+for component in service development; do
+  cmake --install "$build" --prefix "$prefix" --component "$component" >>"$scratch/log"
+done
 cmake -S "$example" -B "$scratch/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" "$@" >>"$scratch/log"
 cmake --build "$scratch/build" >>"$scratch/log" || {
   cat "$scratch/log"

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Builds the packages and tries them on Debian 12 as debootstrap makes it: first the jar of the local
+# Maven repository where there is a Java runtime and nothing else, then the .deb under systemd. As
+# root, with a network; leaves target/packages and what Maven installs.
+set -eu
+cd "$(dirname "$0")/../.."
+[ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root" >&2; exit 1; }
+here=$PWD/tests/package
+packages=$PWD/target/packages
+plugin=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+root=$scratch/root
+step() { echo "== $*"; }
+run() { "$@" >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }; }
+# Its own filter of system calls would hide Landlock from what is tried.
+export SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+in_root() { systemd-nspawn -q --register=no --keep-unit --pipe -D "$root" "$@" </dev/null; }
+
+step packages
+run sh native/package/build.sh install
+ls -l "$packages"
+
+step lintian
+lintian --allow-root --fail-on error "$packages"/*.deb
+
+step "Debian 12 with a Java runtime"
+run debootstrap --variant=minbase --include=systemd-sysv,openjdk-17-jre-headless,attr bookworm "$root"
+
+step "the jar of the local Maven repository"
+run mvn -B -f "$here/user.xml" $plugin:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$root/jars"
+cp "$here/files.sh" "$here/jar.sh" "$here/service.sh" "$root"
+in_root sh /jar.sh
+
+step "the package under systemd"
+cp "$packages"/backupkit_*_amd64.deb "$root/backupkit.deb"
+run in_root apt-get install -y --no-install-recommends /backupkit.deb
+cp "$here/try.service" "$root/etc/systemd/system"
+run in_root systemctl enable try.service
+systemd-nspawn -q --register=no --keep-unit -D "$root" --boot </dev/null >"$scratch/log" 2>&1 || :
+[ -e "$root/passed" ] || { cat "$scratch/log" "$root/try.log"; exit 1; }
+
+step "hardening"
+systemd-analyze security --offline=true --root="$root" --threshold=40 --no-pager backupkit.service | tail -1
+
+step "its removal"
+run in_root apt-get purge -y backupkit
+left=$(find "$root/etc" "$root/usr" "$root/var/lib" -name '*backupkit*' -o -name '*backupd*')
+[ -z "$left" ] || { echo "left: $left"; exit 1; }
+echo "all passed"
