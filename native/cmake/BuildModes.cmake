@@ -54,6 +54,16 @@ function(backupkit_layer name)
   target_compile_options(backupkit_${name} PRIVATE -Wsign-conversion)
 endfunction()
 
+# GTest::gtest_main: the library of the distribution, or where it has none for the machine, one of
+# the sources that Debian's package googletest brings.
+function(backupkit_googletest)
+  find_package(GTest QUIET GLOBAL)
+  if(NOT GTest_FOUND)
+    set(INSTALL_GTEST OFF)
+    add_subdirectory(/usr/src/googletest/googletest ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL SYSTEM)
+  endif()
+endfunction()
+
 # tests/native/<name>_test.cc as the ctest <name>, linked with the layers named after it.
 function(backupkit_test name)
   add_executable(${name}_test tests/native/${name}_test.cc)

@@ -135,7 +135,7 @@ TEST_F(ChannelTest, what_the_socket_does_not_take_waits_with_its_descriptors) {
   EXPECT_EQ(sender_->queued(), 3U) << "all of the message or nothing";
   for (uint64_t next = 0; next < queued;) {
     for (const auto& each : receive()) {
-      EXPECT_EQ(number_of(each, std::array{1U, 0U, 2U}.at(next % 3)), next);
+      EXPECT_EQ(number_of(each, std::array{1U, 0U, 2U}.at(static_cast<size_t>(next % 3))), next);
       ++next;
     }
     ASSERT_TRUE(sender_->flush().has_value());

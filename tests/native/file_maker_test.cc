@@ -53,7 +53,7 @@ class FileMakerTest : public Census {
 
   // File number `i`, in runs of five that are in one directory.
   [[nodiscard]] NewFile file(uint64_t i) const {
-    const auto directory = i / 5 % kDirectories;
+    const auto directory = static_cast<size_t>(i / 5 % kDirectories);
     NewFile wanted;
     wanted.directory = directories_[directory];
     wanted.name = std::to_string(i);
@@ -72,7 +72,7 @@ class FileMakerTest : public Census {
     const fs::path path = made() / wanted.path;
     std::ifstream content(path);
     EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(content), {}) ==
-                text_.substr(wanted.offset, wanted.size))
+                text_.substr(static_cast<size_t>(wanted.offset), static_cast<size_t>(wanted.size)))
         << path;
     struct stat found{};
     ASSERT_EQ(::stat(path.c_str(), &found), 0) << path;

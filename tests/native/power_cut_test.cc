@@ -215,7 +215,8 @@ TEST_F(PowerCut, before_the_journal_has_its_name_nothing_has_happened) {
     for (size_t i = 0; i < staged.size(); ++i) {
       if (!kept[i]) tear(staged[i], random() % 2 == 0);
     }
-    make_file(transaction() / "journal.new", text.substr(0, random() % (text.size() + 1)), 0600);
+    make_file(transaction() / "journal.new",
+              text.substr(0, static_cast<size_t>(random() % (text.size() + 1))), 0600);
     expect_recovered(Recovered::kDiscarded, false);
     ASSERT_FALSE(HasFailure());
   }

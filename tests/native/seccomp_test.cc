@@ -95,9 +95,10 @@ TEST_P(SeccompOfBoth, other_processes_memory_is_out_of_reach) {
 }
 
 TEST_P(SeccompOfBoth, nothing_is_typed_into_a_terminal) {
+  constexpr auto kBeyond = static_cast<long>(1LL << 40U);  // 0 where a register has 32 bits
   for (const long request : {TIOCSTI, TIOCLINUX}) {
     EXPECT_EQ(answer(GetParam(), SYS_ioctl, -1, request, nullptr), EPERM);
-    EXPECT_EQ(answer(GetParam(), SYS_ioctl, -1, request | 1L << 40U, nullptr), EPERM);
+    EXPECT_EQ(answer(GetParam(), SYS_ioctl, -1, request | kBeyond, nullptr), EPERM);
   }
   EXPECT_EQ(answer(GetParam(), SYS_ioctl, -1, FIONREAD, nullptr), EBADF);
 }

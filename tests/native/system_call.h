@@ -22,6 +22,14 @@
 
 namespace backupkit {
 
+#if defined(__arm__)
+constexpr long kMapCall = SYS_mmap2;
+constexpr long kStatCall = SYS_fstatat64;
+#else
+constexpr long kMapCall = SYS_mmap;
+constexpr long kStatCall = SYS_newfstatat;
+#endif
+
 class SystemCall {
  public:
   SystemCall(pid_t pid, const __ptrace_syscall_info& info) : pid_(pid), entry_(info.entry) {}
@@ -32,7 +40,7 @@ class SystemCall {
   // Not those for memory, threads and exit; and close(2) has closed even when it says an error.
   [[nodiscard]] bool may_fail() const {
     static const std::set<uint64_t> kNever{SYS_close,
-                                           SYS_mmap,
+                                           kMapCall,
                                            SYS_munmap,
                                            SYS_mprotect,
                                            SYS_brk,
@@ -97,10 +105,10 @@ class SystemCall {
 
   static const std::set<uint64_t>& looks() {
     static const std::set<uint64_t> kLooks{
-        SYS_read,      SYS_pread64,   SYS_lseek,      SYS_getdents64, SYS_fstat,    SYS_newfstatat,
+        SYS_read,      SYS_pread64,   SYS_lseek,      SYS_getdents64, SYS_fstat,    kStatCall,
         SYS_statx,     SYS_fstatfs,   SYS_readlinkat, SYS_fgetxattr,  SYS_getxattr, SYS_flistxattr,
         SYS_listxattr, SYS_lgetxattr, SYS_llistxattr, SYS_close,      SYS_fcntl,    SYS_flock,
-        SYS_geteuid,   SYS_getpid,    SYS_getrandom,  SYS_mmap,       SYS_munmap,   SYS_mprotect,
+        SYS_geteuid,   SYS_getpid,    SYS_getrandom,  kMapCall,       SYS_munmap,   SYS_mprotect,
         SYS_brk,       SYS_madvise,   SYS_futex};
     return kLooks;
   }

@@ -40,6 +40,11 @@ inline std::string contents(BorrowedFd fd) {
   return bytes;
 }
 
+// The zeros behind it in an archive.
+inline std::string padding_of(const std::string& bytes) {
+  return std::string(static_cast<size_t>(tar_padding(bytes.size())), '\0');
+}
+
 inline std::string hash_of(const std::string& bytes) {
   Hasher hasher;
   hasher.update({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});

@@ -32,7 +32,7 @@ std::string with_records(const std::string& records, char type = 'x') {
   (void)std::snprintf(sum.data(), sum.size(), "%06o",
                       old + static_cast<unsigned char>(type) - static_cast<unsigned char>('0'));
   bytes.replace(148, 7, std::string(sum.data(), 7));
-  bytes += records + std::string(tar_padding(records.size()), '\0');
+  bytes += records + padding_of(records);
   EXPECT_TRUE(encode_header(entry_of("f"), bytes));
   return bytes + std::string(2 * kTarBlock, '\0');
 }
@@ -233,8 +233,7 @@ TEST_F(TarReading, a_hard_link_has_content_in_pax_only) {
 std::string announced(char type, const std::string& text) {
   Entry entry = entry_of("././@LongLink");
   entry.size = text.size();
-  return patched(entry, 156, std::string(1, type)) + text +
-         std::string(tar_padding(text.size()), '\0');
+  return patched(entry, 156, std::string(1, type)) + text + padding_of(text);
 }
 
 TEST_F(TarReading, long_names_are_for_the_next_entry_alone) {
@@ -319,7 +318,7 @@ TEST_F(TarReading, holds_no_more_records_than_the_limit) {
   for (int i = 0; i < 5; ++i) {
     const std::string record = "1000027 SCHILY.xattr.a" + std::to_string(i) + "=" + value + "\n";
     archive +=
-        with_records(record, 'g').substr(0, kTarBlock + record.size() + tar_padding(record.size()));
+        with_records(record, 'g').substr(0, kTarBlock + record.size() + padding_of(record).size());
   }
   EXPECT_FALSE(unpack(archive + pack({file("f", "")})));
 }

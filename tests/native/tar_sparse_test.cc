@@ -22,10 +22,11 @@ using Extents = std::vector<Extent>;
 class Sparse : public Census {};
 
 // A file of `size` bytes: letters where it has data, zeros in its holes.
-Member sparse_file(const std::string& path, uint64_t size, const Extents& holes) {
+Member sparse_file(const std::string& path, size_t size, const Extents& holes) {
   Member member = file(path, std::string(size, 'd'));
   for (const Extent& hole : holes) {
-    member.content.replace(hole.offset, hole.length, hole.length, '\0');
+    const auto length = static_cast<size_t>(hole.length);
+    member.content.replace(static_cast<size_t>(hole.offset), length, length, '\0');
   }
   member.entry.holes = holes;
   return member;
@@ -67,7 +68,7 @@ TEST_F(Sparse, holes_are_neither_read_nor_stored) {
   small.holes = {{4096, small.size - 4096}};
   const auto hash = writer.add_file(small, content.borrow());
   ASSERT_TRUE(hash) << hash.error().message();
-  EXPECT_EQ(*hash, hash_of("head" + std::string(small.size - 4, '\0')));
+  EXPECT_EQ(*hash, hash_of("head" + std::string(static_cast<size_t>(small.size) - 4, '\0')));
   EXPECT_LT(writer.size(), 10'000U);
   struct stat status{};
   ASSERT_EQ(::fstat(content.get(), &status), 0);
@@ -120,7 +121,7 @@ TEST_F(Sparse, stored_extents_are_whole_blocks_and_apart) {
 
 // Gives the map that `text` is, fed block by block.
 Result<Extents> map_of(std::string text) {
-  text.append(tar_padding(text.size()), '\0');
+  text += padding_of(text);
   SparseMapReader reader;
   for (size_t at = 0; at < text.size(); at += kTarBlock) {
     const auto taken = reader.take(std::string_view(text).substr(at, kTarBlock));
@@ -145,7 +146,7 @@ TEST_F(Sparse, a_map_may_be_longer_than_a_block) {
 TEST_F(Sparse, a_map_has_what_a_million_holes_leave_and_no_more) {
   std::string map = std::to_string(kMaxHoles + 1) + "\n";
   for (size_t i = 0; i <= kMaxHoles; ++i) map += std::to_string(2 * i) + "\n1\n";
-  map.append(static_cast<size_t>(tar_padding(map.size())), '\0');
+  map += padding_of(map);
   SparseMapReader reader;
   for (size_t at = 0; at < map.size(); at += kTarBlock) {
     const auto taken = reader.take(std::string_view(map).substr(at, kTarBlock));

@@ -27,7 +27,7 @@ SharedBytes encoded(const Member& member) {
   const auto bytes = std::make_shared<std::string>();
   EXPECT_TRUE(encode_header(member.entry, *bytes));
   *bytes += member.content;
-  bytes->append(static_cast<size_t>(tar_padding(member.content.size())), '\0');
+  *bytes += padding_of(member.content);
   return {{reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()}, bytes};
 }
 

@@ -104,7 +104,7 @@ inline void settle_times(const std::filesystem::path& root, time_t begin) {
   time_t seconds = begin;
   for (const auto& [path, ignored] : paths) {
     ++seconds;
-    set_time(path, seconds, seconds % 1000);
+    set_time(path, seconds, static_cast<long>(seconds % 1000));
   }
   set_time(root, begin, 7);
 }
