@@ -1,6 +1,5 @@
 #include "native/io/process.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
@@ -11,38 +10,23 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <csignal>
+#include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "native/base/sanitized.h"
 #include "native/base/syscall.h"
+#include "native/io/apart_thread.h"
+#include "native/io/open_now.h"
 
 namespace backupkit {
 namespace {
 
 constexpr int kChannelFd = 3;
 constexpr auto kPidfdId = static_cast<idtype_t>(3);  // P_PIDFD, which not every libc names
-
-#if !defined(__GLIBC__)
-// The descriptors of this process, but for those that other threads open meanwhile.
-std::vector<int> open_now() {
-  std::vector<int> found;
-  DIR* directory = ::opendir("/proc/self/fd");
-  if (directory == nullptr) return found;
-  while (const dirent* entry = ::readdir(directory)) {
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    int number = -1;
-    std::from_chars(name.data(), name.data() + name.size(), number);
-    if (number >= 0) found.push_back(number);
-  }
-  (void)::closedir(directory);  // it has only been read
-  return found;
-}
-#endif
 
 // What posix_spawn(3) does in the child. ok() is 0 or the first error.
 class FileActions {
@@ -133,9 +117,7 @@ std::vector<char*> argument_vector(std::string& executable, std::vector<std::str
   return vector;
 }
 
-}  // namespace
-
-Result<Child> spawn(const std::string& executable, const std::vector<std::string>& arguments,
+Result<pid_t> start(const std::string& executable, const std::vector<std::string>& arguments,
                     BorrowedFd channel, const SpawnOptions& options) {
   const FileActions actions(channel, options);
   const SpawnAttributes attributes;
@@ -143,12 +125,47 @@ Result<Child> spawn(const std::string& executable, const std::vector<std::string
   std::string name = executable;
   std::vector<std::string> copies = arguments;
   const auto vector = argument_vector(name, copies);
-  Child child;
+  pid_t pid = -1;
   if (error == 0) {
-    error = posix_spawn(&child.pid, name.c_str(), actions.get(), attributes.get(), vector.data(),
+    error = posix_spawn(&pid, name.c_str(), actions.get(), attributes.get(), vector.data(),
                         environment_for(options));
   }
   if (error != 0) return failure(Error::from_errno(error, executable));
+  return pid;
+}
+
+// Where spawn() does it; none: on the thread that calls it.
+std::unique_ptr<ApartThread>& apart_thread() {
+  static std::unique_ptr<ApartThread> thread;
+  return thread;
+}
+
+Result<pid_t> start_apart(const std::string& executable, const std::vector<std::string>& arguments,
+                          BorrowedFd channel, const SpawnOptions& options) {
+  const auto& thread = apart_thread();
+  if (!thread) return start(executable, arguments, channel, options);
+  Result<pid_t> started;
+  const auto run = thread->run(
+      channel, [&](BorrowedFd own) { started = start(executable, arguments, own, options); });
+  // Too many descriptors may be under way (unix(7)) for one to get there.
+  return run ? started : start(executable, arguments, channel, options);
+}
+
+}  // namespace
+
+void spawn_apart(bool apart) {
+  auto& thread = apart_thread();
+  thread.reset();
+  if (!apart) return;
+  if (auto started = ApartThread::start()) thread = std::move(*started);
+}
+
+Result<Child> spawn(const std::string& executable, const std::vector<std::string>& arguments,
+                    BorrowedFd channel, const SpawnOptions& options) {
+  const auto pid = start_apart(executable, arguments, channel, options);
+  if (!pid) return failure(pid.error());
+  Child child;
+  child.pid = *pid;
   child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
   if (!child.pidfd.is_open()) {
     const auto failed = errno_failure("pidfd of " + executable);

@@ -32,6 +32,12 @@ struct SpawnOptions {
                                   const std::vector<std::string>& arguments, BorrowedFd channel,
                                   const SpawnOptions& options = {});
 
+// From now on spawn() has a thread of its own do it, or not: then nobody who is started has a copy
+// of our descriptors until it runs its own program, and closes them, which may wait for a file
+// system that does not answer. Where there can be no such thread (unshare(2)) all stays as it is.
+// While it is called nobody may be in spawn().
+void spawn_apart(bool apart);
+
 // Becomes the user `uid` with the group `gid` and no other groups, for good.
 [[nodiscard]] Result<void> become(uid_t uid, gid_t gid);
 

@@ -102,6 +102,13 @@ std::vector<UniqueFd> adopt_fds(msghdr& header) {
   return fds;
 }
 
+ssize_t receive(BorrowedFd socket, msghdr& header, int flags) {
+  const auto once = [&] { return retry([&] { return ::recvmsg(socket.get(), &header, flags); }); };
+  const auto size = once();
+  // A peer that closed with our messages unread is reported once, before what it had sent.
+  return size < 0 && errno == ECONNRESET ? once() : size;
+}
+
 }  // namespace
 
 Result<std::pair<UniqueFd, UniqueFd>> seqpacket_pair() {
@@ -193,7 +200,7 @@ Result<Sent> send_message(BorrowedFd socket, std::span<const uint8_t> bytes,
   return errno_failure("send to peer");
 }
 
-Result<Receipt> receive_message(BorrowedFd socket, Incoming& message, bool waits) {
+Result<Receipt> receive_message(BorrowedFd socket, Incoming& message, bool waits, SlowFiles* slow) {
   // Not initialised: 64 KiB would be cleared for each small message.
   std::array<uint8_t, kMaxMessage> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   alignas(cmsghdr) std::array<uint8_t, kRightsSpace + kOtherSpace> control;  // NOLINT: as above
@@ -203,19 +210,14 @@ Result<Receipt> receive_message(BorrowedFd socket, Incoming& message, bool waits
   header.msg_iovlen = 1;
   header.msg_control = control.data();
   header.msg_controllen = control.size();
-  const int flags = MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT);
-  const auto receive = [&] {
-    return retry([&] { return ::recvmsg(socket.get(), &header, flags); });
-  };
-  auto size = receive();
-  // A peer that closed with our messages unread is reported once, before what it had sent.
-  if (size < 0 && errno == ECONNRESET) size = receive();
+  const auto size = receive(socket, header, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
   if (size < 0) {
     if (errno == EAGAIN) return Receipt::kWouldBlock;
     if (errno == ECONNRESET) return Receipt::kEnd;
     return errno_failure("receive from peer");
   }
   auto fds = adopt_fds(header);
+  if (slow != nullptr) slow->mark(fds);
   if ((header.msg_flags & MSG_TRUNC) != 0) {
     return failure(Code::kIpc, "the peer's message is too long");
   }

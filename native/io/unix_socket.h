@@ -14,6 +14,7 @@
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/base/bytes.h"
+#include "native/io/slow_files.h"
 
 namespace backupkit {
 
@@ -67,9 +68,10 @@ struct Incoming {
 enum class Receipt { kMessage, kWouldBlock, kEnd };
 
 // Receives one message into `message`, whose contents it replaces where the answer is kMessage.
-// With `waits` false a blocking socket is one that is not. Error kIpc: the message was longer than
-// kMaxMessage; its descriptors are closed.
+// With `waits` false a blocking socket is one that is not. With `slow` the descriptors are marked
+// by it, before any is closed. Error kIpc: the message was longer than kMaxMessage; its descriptors
+// are closed.
 [[nodiscard]] Result<Receipt> receive_message(BorrowedFd socket, Incoming& message,
-                                              bool waits = true);
+                                              bool waits = true, SlowFiles* slow = nullptr);
 
 }  // namespace backupkit

@@ -71,7 +71,7 @@ Result<Sent> Channel::send(const Message& message) const {
 
 Result<Channel::Arrival> Channel::receive(bool waits) const {
   Incoming incoming;
-  auto receipt = receive_message(socket_.borrow(), incoming, waits);
+  auto receipt = receive_message(socket_.borrow(), incoming, waits, slow_files_.get());
   if (!receipt) return failure(receipt.error());
   Arrival arrival;
   arrival.receipt = *receipt;

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "native/base/bytes.h"
+#include "native/io/slow_files.h"
 #include "native/io/unix_socket.h"
 #include "native/protocol/wire.h"
 
@@ -40,6 +42,9 @@ class Message {
 class Channel {
  public:
   explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  // From now on no descriptor that is received keeps this thread waiting when it is closed.
+  void mark_slow_files() { slow_files_ = std::make_unique<SlowFiles>(); }
 
   [[nodiscard]] BorrowedFd socket() const { return socket_.borrow(); }
 
@@ -74,6 +79,7 @@ class Channel {
   UniqueFd socket_;
   std::deque<Frame> queued_;
   size_t queued_bytes_ = 0;
+  std::unique_ptr<SlowFiles> slow_files_;
   Message message_;  // the one that flush() makes
 };
 

@@ -20,10 +20,14 @@ Result<UniqueFd> content_in(Frame& frame) {
   if (frame.lost_fds) return failure(Code::kOutOfMemory, "no descriptor is free for it");
   if (frame.fds.empty()) return UniqueFd();
   const int flags = ::fcntl(frame.fds[0].get(), F_GETFL);
-  struct stat found{};
-  if (flags < 0 || ::fstat(frame.fds[0].get(), &found) != 0) return errno_failure("look at it");
+  struct statx found{};
+  // Its type is known without asking the file system, which may not answer.
+  constexpr int kHow = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+  if (flags < 0 || ::statx(frame.fds[0].get(), "", kHow, STATX_TYPE, &found) != 0) {
+    return errno_failure("look at it");
+  }
   const bool is_readable = (flags & O_ACCMODE) == O_RDONLY && (flags & O_PATH) == 0;
-  if (!S_ISREG(found.st_mode) || !is_readable) {
+  if (!S_ISREG(found.stx_mode) || !is_readable) {
     return failure(Code::kInvalidArgument, "not a regular file that is open to be read only");
   }
   return std::move(frame.fds[0]);

@@ -23,6 +23,7 @@
 #include "native/base/syscall.h"
 #include "native/io/landlock.h"
 #include "native/io/path.h"
+#include "native/io/process.h"
 #include "native/io/seccomp.h"
 #include "native/service/freezer.h"
 #include "native/service/ground.h"
@@ -244,6 +245,7 @@ Result<void> serve(Ground& ground, const Options& options) {
   if (!loop) return failure(loop.error());
   auto signals = signal_fd({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return failure(signals.error());
+  spawn_apart(true);
   return serve(ground, options, **loop, signals->borrow());
 }
 

@@ -123,6 +123,7 @@ bool Delivery::hand_out(const Item& item, bool alone) {
   for (const auto& fd : item.fds) {
     UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!copy.is_open()) return false;
+    if (fd.closes_aside()) copy.close_aside();
     ready.fd(std::move(copy));
   }
   Frame frame = ready.build();

@@ -24,7 +24,9 @@ constexpr size_t kMostBytes = size_t{1} << 20;
 Peer::Peer(Loop& loop, UniqueFd socket, Handlers handlers)
     : loop_(loop),
       channel_(std::move(socket)),
-      handlers_(std::make_shared<Handlers>(std::move(handlers))) {}
+      handlers_(std::make_shared<Handlers>(std::move(handlers))) {
+  channel_.mark_slow_files();
+}
 
 Result<std::unique_ptr<Peer>> Peer::make(Loop& loop, UniqueFd socket, Handlers handlers) {
   if (auto set = set_nonblocking(socket.borrow(), true); !set) return failure(set.error());

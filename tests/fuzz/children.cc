@@ -63,6 +63,8 @@ Result<Child> spawn(const std::string&, const std::vector<std::string>& argument
   return child;
 }
 
+void spawn_apart(bool) {}
+
 Result<void> become(uid_t, gid_t) { std::abort(); }
 
 Result<int> reap(Child& child) {

@@ -2,13 +2,18 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 
 #include "native/base/sanitized.h"
+#include "native/io/apart_thread.h"
+#include "native/io/open_now.h"
 #include "native/io/unix_socket.h"
 #include "tests/native/census.h"
 
@@ -44,6 +49,31 @@ std::string said_by(const std::string& script, const SpawnOptions& options = {})
   }
   EXPECT_EQ(reap(child).value(), 0);
   return said;
+}
+
+TEST_F(Process, is_started_apart_from_our_descriptors) {
+  const UniqueFd ours(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  auto ends = seqpacket_pair().value();
+  const auto thread = ApartThread::start().value();
+  const auto has_sockets_alone = [](BorrowedFd channel) {
+    EXPECT_EQ(send_message(channel, std::array<uint8_t, 1>{1}, {}), Sent::kAll);
+    for (const int fd : open_now()) {
+      struct stat found{};
+      if (fd <= STDERR_FILENO || ::fstat(fd, &found) != 0) continue;  // that listing itself
+      EXPECT_TRUE(S_ISSOCK(found.st_mode)) << fd;
+    }
+  };
+  EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone).has_value());
+  EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone).has_value());
+  EXPECT_EQ(thread->run(BorrowedFd(-1), has_sockets_alone).error().sys_errno, EBADF);
+}
+
+TEST_F(Process, is_the_same_when_it_is_started_apart) {
+  spawn_apart(true);
+  EXPECT_EQ(said_by("echo hello >&3"), "hello\n");
+  EXPECT_EQ(spawn("/nowhere/program", {}, BorrowedFd(0)).error().sys_errno, ENOENT);
+  EXPECT_EQ(said_by("echo hello >&3"), "hello\n");
+  spawn_apart(false);
 }
 
 TEST_F(Process, channel_is_descriptor_3) { EXPECT_EQ(said_by("echo hello >&3"), "hello\n"); }

@@ -46,6 +46,19 @@ class Stalled : public Flow {
     return begins_[bundle];
   }
 
+  // The file that comes with a reply of the next message, if there is one.
+  std::string reply_text() {
+    auto batch = client_->await();
+    EXPECT_TRUE(batch.has_value() && batch->has_value());
+    if (!batch || !*batch) return "the service has gone";
+    std::string text;
+    auto frames = decode_message((*batch)->frames, std::move((*batch)->fds)).value();
+    for (auto& frame : frames) {
+      if (frame.type == FrameType::kReply && !frame.fds.empty()) text = text_of(frame.fds[0]);
+    }
+    return text;
+  }
+
   std::optional<SilentMount> mount_;
 };
 
@@ -77,14 +90,7 @@ TEST_F(Stalled, a_survey_has_the_sizes_of_the_others) {
   start();
   ASSERT_TRUE(client_->capabilities(1, true, {}).has_value());
   std::string text;
-  while (text.empty()) {
-    auto batch = client_->await();
-    ASSERT_TRUE(batch.has_value() && batch->has_value());
-    auto frames = decode_message((*batch)->frames, std::move((*batch)->fds)).value();
-    for (auto& frame : frames) {
-      if (frame.type == FrameType::kReply && !frame.fds.empty()) text = text_of(frame.fds[0]);
-    }
-  }
+  while (text.empty()) text = reply_text();
   const auto file = nlohmann::json::parse(text);
   ASSERT_EQ(file["bundleInfos"].size(), 2U);
   for (const auto& info : file["bundleInfos"]) {
@@ -101,6 +107,44 @@ TEST_F(Stalled, a_restore_that_it_interrupted_holds_up_no_other_bundle) {
   append({"other"});
   receive_all("other", kFiles);
   release();
+}
+
+// A bundle beside a file system, in its sandbox, that stops to answer.
+class StalledLater : public Stalled {
+ protected:
+  void SetUp() override {
+    Stalled::SetUp();
+    if (IsSkipped()) return;
+    mount_.reset();
+    const auto media = root() + "/data/stalled/media";
+    std::filesystem::create_directory(media);
+    mount_.emplace(media, "la la la");
+    start();
+    append({"stalled"});
+    while (!song_) {
+      auto file = next_file();
+      ASSERT_TRUE(file.has_value());
+      if (text_of(file->fd) == "la la la") song_ = std::move(file);
+    }
+    song_->fd.reset();  // the service has it still
+    mount_->be_silent();
+  }
+
+  std::optional<Handed> song_;  // not taken
+};
+
+TEST_F(StalledLater, a_file_that_the_client_has_not_taken_costs_no_other_bundle_anything) {
+  take(*song_);
+  release();
+  EXPECT_EQ(begin_of("other"), 0);
+}
+
+TEST_F(StalledLater, nobody_who_is_started_waits_for_it) {
+  ASSERT_TRUE(client_->capabilities(1, true, {}).has_value());
+  std::string text;
+  while (text.empty()) text = reply_text();
+  EXPECT_NE(text.find("other"), std::string::npos);
+  files_.clear();
 }
 
 }  // namespace

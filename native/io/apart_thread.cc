@@ -1,0 +1,105 @@
+#include "native/io/apart_thread.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "native/io/open_now.h"
+#include "native/io/unix_socket.h"
+
+namespace backupkit {
+namespace {
+
+constexpr std::array<uint8_t, 1> kNote{0};  // an empty message reads as the end
+
+// Signals of the process are for its other threads.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    (void)::pthread_sigmask(SIG_SETMASK, &all, &before_);  // it fails for a wrong `how` alone
+  }
+  ~SignalsBlocked() { (void)::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+// Gives this thread a table with the standard descriptors and `socket` alone.
+Result<void> leave_table(BorrowedFd socket) {
+  if (::unshare(CLONE_FILES) != 0) return errno_failure("a table of descriptors");
+  for (const int fd : open_now()) {
+    if (fd > STDERR_FILENO && fd != socket.get()) (void)::close(fd);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ApartThread>> ApartThread::start() {
+  auto ends = seqpacket_pair();
+  if (!ends) return failure(ends.error());
+  std::unique_ptr<ApartThread> made(new ApartThread(std::move(ends->first)));
+  std::promise<Result<void>> ready;
+  try {
+    const SignalsBlocked blocked;
+    made->thread_ = std::thread([&, self = made.get(), socket = ends->second.borrow()] {
+      auto left = leave_table(socket);
+      const bool serves = left.has_value();
+      ready.set_value(std::move(left));
+      if (serves) self->serve(socket);
+    });
+  } catch (const std::system_error& error) {
+    return failure(Error::from_errno(error.code().value(), "a thread"));
+  }
+  if (auto started = ready.get_future().get(); !started) return failure(started.error());
+  return made;
+}
+
+ApartThread::~ApartThread() {
+  socket_.reset();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ApartThread::serve(BorrowedFd socket) {
+  Incoming note;
+  for (;;) {
+    const auto receipt = receive_message(socket, note);
+    if (!receipt || *receipt != Receipt::kMessage) break;
+    if (!note.fds.empty()) (*task_)(note.fds.front().borrow());
+    note.fds.clear();
+    if (!send_message(socket, kNote, {})) break;
+  }
+}
+
+Result<void> ApartThread::run(BorrowedFd file, const std::function<void(BorrowedFd)>& task) {
+  const std::scoped_lock lock(mutex_);
+  task_ = &task;
+  auto sent = send_message(socket_.borrow(), kNote, std::array{file});
+  if (!sent) return failure(sent.error());
+  // The note is the only one there.
+  if (*sent != Sent::kAll) return failure(Error::from_errno(EAGAIN, "hand over a descriptor"));
+  Incoming done;
+  const auto receipt = receive_message(socket_.borrow(), done);
+  if (!receipt) return failure(receipt.error());
+  if (*receipt != Receipt::kMessage) return failure(Code::kClosed, "the thread has ended");
+  return {};
+}
+
+}  // namespace backupkit
