@@ -18,6 +18,10 @@ target_compile_options(
   INTERFACE -fvisibility=hidden -fstack-protector-strong $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror>
             -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Wcast-qual
             -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough)
+# What is built is the same wherever it is built.
+target_compile_options(
+  backupkit_options INTERFACE "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>"
+                              "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_BINARY_DIR}=build>")
 # What a program does not use is left out of it.
 if(NOT BACKUPKIT_FUZZ AND NOT BACKUPKIT_SANITIZE)
   target_compile_options(backupkit_options

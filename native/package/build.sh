@@ -1,7 +1,8 @@
 #!/bin/sh
-# build.sh [PHASE]: puts the jars and a .deb for each architecture into target/packages. PHASE is
-# Maven's: `install` puts the jars into the local repository, too.
+# build.sh [PHASE]: puts the jars and a .deb for each architecture into target/packages, the same
+# bytes wherever and whenever. PHASE is Maven's: `install` puts the jars into the local repository, too.
 set -eu
+umask 022
 cd "$(dirname "$0")/../.."
 packages=$PWD/target/packages
 java=$PWD/target/package/java # what the command is made of
@@ -9,9 +10,11 @@ timestamp=$(sed -n 's|.*<project.build.outputTimestamp>\(.*\)</.*|\1|p' pom.xml)
 SOURCE_DATE_EPOCH=$(date -d "$timestamp" +%s)
 export SOURCE_DATE_EPOCH
 
-rm -rf "$packages" "$java"
+# Of an earlier build nothing but the native one's is taken up: classes would differ in what they say
+# of the JDK's version, and Javadoc be out of date.
+rm -rf "$packages" "$java" target/classes target/maven-* target/reports
 mkdir -p "$packages" "$java"
-rm -f target/*.jar
+rm -f target/*.jar target/backupkit.stamp # the launcher's: what it runs was among those
 mvn -B -q -Pcross,release "${1:-package}" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
   -DincludeScope=runtime -DoutputDirectory="$java" -Dnative.tests=OFF -Dmaven.test.skip=true -DskipTests
 cp target/*.jar "$packages"

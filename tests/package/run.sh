@@ -21,6 +21,17 @@ step packages
 run sh native/package/build.sh install
 ls -l "$packages"
 
+step "the same bytes, built elsewhere"
+mkdir "$scratch/elsewhere"
+cp -r native include java pom.xml CMakeLists.txt "$scratch/elsewhere"
+(
+  umask 027
+  export TZ=Asia/Tokyo LC_ALL=C.UTF-8
+  run sh "$scratch/elsewhere/native/package/build.sh"
+)
+diff -r "$packages" "$scratch/elsewhere/target/packages"
+rm -rf "$scratch/elsewhere"
+
 step lintian
 lintian --allow-root --fail-on error "$packages"/*.deb
 
@@ -28,7 +39,9 @@ step "Debian 12 with a Java runtime"
 run debootstrap --variant=minbase --include=systemd-sysv,openjdk-17-jre-headless,attr bookworm "$root"
 
 step "the jar of the local Maven repository"
-run mvn -B -f "$here/user.xml" $plugin:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$root/jars"
+version=$(sed -n 's|^  <version>\(.*\)</version>|\1|p' pom.xml)
+run mvn -B -f "$here/user.xml" $plugin:copy-dependencies -Dbackupkit.version="$version" \
+  -DincludeScope=runtime -DoutputDirectory="$root/jars"
 cp "$here/files.sh" "$here/jar.sh" "$here/service.sh" "$root"
 in_root sh /jar.sh
 
