@@ -2,6 +2,7 @@ package org.backupkit.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,6 +11,7 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
@@ -53,10 +55,7 @@ class LostTest extends OnDevice {
   @Test
   void aServiceWithASession_isClosedAndReportedWithThePlaceWhereItWasMade() throws Exception {
     ProcessHandle process = ProcessHandle.of(loseAService()).orElseThrow();
-    for (int i = 0; i < COLLECTIONS && process.isAlive(); i++) {
-      System.gc();
-    }
-    assertFalse(process.isAlive());
+    assertTrue(endsByCollection(process));
     List<LogRecord> entries =
         reports("service").stream().filter(entry -> tellsOf(entry, "loseAService")).toList();
     assertEquals(1, entries.size());
@@ -81,10 +80,7 @@ class LostTest extends OnDevice {
     }
     goOn.countDown();
     assertEquals(0, events.awaitAll().code());
-    for (int i = 0; i < COLLECTIONS && process.isAlive(); i++) {
-      System.gc();
-    }
-    assertFalse(process.isAlive());
+    assertTrue(endsByCollection(process));
   }
 
   @Test
@@ -101,6 +97,15 @@ class LostTest extends OnDevice {
       System.gc(); // it is reported before
     }
     assertFalse(isOf(entry, path));
+  }
+
+  /** Whether it ends. What the garbage collector has found is closed between its stops. */
+  private static boolean endsByCollection(ProcessHandle process) {
+    for (int i = 0; i < COLLECTIONS && process.isAlive(); i++) {
+      System.gc();
+      process.onExit().completeOnTimeout(process, 100, TimeUnit.MILLISECONDS).join();
+    }
+    return !process.isAlive();
   }
 
   private static boolean isOf(Path descriptor, Path path) {
