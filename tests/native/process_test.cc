@@ -69,6 +69,7 @@ TEST_F(Process, is_started_apart_from_our_descriptors) {
 }
 
 TEST_F(Process, is_the_same_when_it_is_started_apart) {
+  if (!spawn_waits()) GTEST_SKIP() << kNoVfork;
   spawn_apart(true);
   EXPECT_EQ(said_by("echo hello >&3"), "hello\n");
   EXPECT_EQ(spawn("/nowhere/program", {}, BorrowedFd(0)).error().sys_errno, ENOENT);
