@@ -15,7 +15,7 @@ namespace backupkit {
 // process's others. The destructor waits for the thread's end.
 class ApartThread {
  public:
-  // Error EPERM: the process may have no second table (unshare(2)), as in some containers.
+  // Error EPERM: the process may have no second table, as in some containers.
   [[nodiscard]] static Result<std::unique_ptr<ApartThread>> start();
   ~ApartThread();
   ApartThread(const ApartThread&) = delete;

@@ -34,7 +34,7 @@ struct SpawnOptions {
 
 // From now on spawn() has a thread of its own do it, or not: then nobody who is started has a copy
 // of our descriptors until it runs its own program, and closes them, which may wait for a file
-// system that does not answer. Where there can be no such thread (unshare(2)) all stays as it is.
+// system that does not answer. Where there can be no such thread all stays as it is.
 // While it is called nobody may be in spawn().
 void spawn_apart(bool apart);
 
