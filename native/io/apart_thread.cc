@@ -69,18 +69,19 @@ Result<std::unique_ptr<ApartThread>> ApartThread::start() {
   if (!ends) return failure(ends.error());
   std::unique_ptr<ApartThread> made(new ApartThread(std::move(ends->first)));
   std::promise<Result<void>> ready;
+  auto started = ready.get_future();
   try {
     const SignalsBlocked blocked;
-    made->thread_ = std::thread([&, self = made.get(), socket = ends->second.borrow()] {
-      auto left = leave_table(socket);
-      const bool serves = left.has_value();
-      ready.set_value(std::move(left));
-      if (serves) self->serve(socket);
-    });
+    made->thread_ = std::thread(
+        [self = made.get(), socket = ends->second.borrow(), ready = std::move(ready)]() mutable {
+          const auto left = leave_table(socket);
+          ready.set_value(left);
+          if (left) self->serve(socket);
+        });
   } catch (const std::system_error& error) {
     return failure(Error::from_errno(error.code().value(), "a thread"));
   }
-  if (auto started = ready.get_future().get(); !started) return failure(started.error());
+  if (auto left = started.get(); !left) return failure(left.error());
   return made;
 }
 
