@@ -56,7 +56,9 @@ bool take_own_table() {
 // Gives this thread a table with the standard descriptors and `socket` alone.
 Result<void> leave_table(BorrowedFd socket) {
   if (!take_own_table()) return errno_failure("a table of descriptors");
-  for (const int fd : open_now()) {
+  const auto open = open_now();
+  if (!open) return failure(open.error());
+  for (const int fd : *open) {
     if (fd > STDERR_FILENO && fd != socket.get()) (void)::close(fd);
   }
   return {};

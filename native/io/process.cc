@@ -46,7 +46,10 @@ class FileActions {
 #if defined(__GLIBC__)
     keep(posix_spawn_file_actions_addclosefrom_np(&actions_, kChannelFd + 1));
 #else
-    for (const int fd : open_now()) {
+    const auto open = open_now();
+    keep(open ? 0 : open.error().sys_errno);
+    if (!open) return;
+    for (const int fd : *open) {
       if (fd > kChannelFd) keep(posix_spawn_file_actions_addclose(&actions_, fd));
     }
 #endif

@@ -16,6 +16,7 @@
 #include "native/io/open_now.h"
 #include "native/io/unix_socket.h"
 #include "tests/native/census.h"
+#include "tests/native/descriptor_limit.h"
 
 namespace backupkit {
 namespace {
@@ -57,7 +58,7 @@ TEST_F(Process, is_started_apart_from_our_descriptors) {
   const auto thread = ApartThread::start().value();
   const auto has_sockets_alone = [](BorrowedFd channel) {
     EXPECT_EQ(send_message(channel, std::array<uint8_t, 1>{1}, {}), Sent::kAll);
-    for (const int fd : open_now()) {
+    for (const int fd : open_now().value()) {
       struct stat found{};
       if (fd <= STDERR_FILENO || ::fstat(fd, &found) != 0) continue;  // that listing itself
       EXPECT_TRUE(S_ISSOCK(found.st_mode)) << fd;
@@ -66,6 +67,11 @@ TEST_F(Process, is_started_apart_from_our_descriptors) {
   EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone).has_value());
   EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone).has_value());
   EXPECT_EQ(thread->run(BorrowedFd(-1), has_sockets_alone).error().sys_errno, EBADF);
+}
+
+TEST_F(Process, is_not_started_apart_where_there_is_no_room_to_see_the_descriptors) {
+  const DescriptorLimit limit(2);  // for the sockets alone
+  EXPECT_EQ(ApartThread::start().error().sys_errno, EMFILE);
 }
 
 TEST_F(Process, is_the_same_when_it_is_started_apart) {
