@@ -48,6 +48,9 @@ final class App {
   private Map<String, String> census() throws IOException {
     Map<String, String> census = TreeCensus.of(sandbox);
     census.remove(""); // its time is that of what was done in it meanwhile
+    // A restore that did not come to its end may have left one in .backup. Which of those here are
+    // of one file, the first of them says.
+    census.replaceAll((path, state) -> state.replaceFirst(" names \\d+", ""));
     return census;
   }
 }
