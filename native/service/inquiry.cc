@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,7 +42,8 @@ Result<std::unique_ptr<Inquiry>> Inquiry::survey(Loop& loop, BorrowedFd root,
 
 Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
                                                    const std::string& bundle, AppCall call,
-                                                   std::string argument) {
+                                                   std::string argument,
+                                                   std::set<std::string>* stuck) {
   auto found = read_bundle(root, bundle);
   if (!found) {
     Error error = found.error();
@@ -52,6 +54,7 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
   if (call == AppCall::kCleanTemp || undoes) found->hook.clear();  // the extension's own work
   std::unique_ptr<Inquiry> inquiry(new Inquiry(loop));
   inquiry->bundle_ = bundle;
+  inquiry->stuck_ = stuck;
   const json settings = {
       {"name", bundle}, {"appCall", static_cast<int>(call)}, {"appInfo", std::move(argument)}};
   LaunchPlan plan{.kind = SessionKind::kAppCall,
@@ -59,7 +62,8 @@ Result<std::unique_ptr<Inquiry>> Inquiry::app_call(Loop& loop, BorrowedFd root,
                   .root = root,
                   .settings = settings.dump(-1, ' ', false, json::error_handler_t::replace),
                   .window = 0,
-                  .manifest = UniqueFd()};
+                  .manifest = UniqueFd(),
+                  .stuck = stuck};
   const auto hook_exit = [self = inquiry.get()] {
     self->process_.hook.reset();
     self->end_if_done();
@@ -86,7 +90,7 @@ Worker::Handlers Inquiry::handlers() {
   Worker::Handlers handlers;
   handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
   handlers.broken = [this](const Error& error) { error_ = error; };
-  handlers.exit = [this](std::optional<int>) { on_exit(); };
+  handlers.exit = [this](std::optional<int> status) { on_end(status); };
   return handlers;
 }
 
@@ -120,6 +124,11 @@ void Inquiry::on_frame(Frame frame) {
     if (process_.hook) process_.hook->finish("");
     limit(kLongestEnd, std::nullopt);
   }
+}
+
+void Inquiry::on_end(std::optional<int> status) {
+  if (!status && stuck_ != nullptr) note_stuck(*stuck_, bundle_, *process_.extension);
+  on_exit();
 }
 
 void Inquiry::on_exit() {

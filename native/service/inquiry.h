@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,11 +34,11 @@ class Inquiry {
   // A call of the bundle's own code, or of its extension. Without a hook program that knows it the
   // answer is "". Error kTimedOut where getBackupInfo takes longer than five seconds; a
   // compatibility call has one, and then the answer is "". Error kInvalidArgument: it is not
-  // installed.
+  // installed. That of launch(), with `stuck`, which then has it where its extension does not end.
   [[nodiscard]] static Result<std::unique_ptr<Inquiry>> app_call(Loop& loop, BorrowedFd root,
                                                                  const std::string& bundle,
-                                                                 AppCall call,
-                                                                 std::string argument);
+                                                                 AppCall call, std::string argument,
+                                                                 std::set<std::string>* stuck);
 
   // Kills what still works for it.
   ~Inquiry();
@@ -52,12 +53,14 @@ class Inquiry {
 
   void on_frame(Frame frame);
   void on_exit();
+  void on_end(std::optional<int> status);
   void end_if_done();
   void limit(std::chrono::milliseconds time, std::optional<Error> error);
   [[nodiscard]] Worker::Handlers handlers();
 
   Loop& loop_;
-  std::string bundle_;          // whose own code or extension is asked
+  std::string bundle_;  // whose own code or extension is asked
+  std::set<std::string>* stuck_ = nullptr;
   bool has_recovered_ = false;  // what an earlier restore had left, and the log says so
   Launch process_;
   Done done_;

@@ -90,18 +90,14 @@ void Job::tell_refusal(const Error& error) {
 }
 
 Result<void> Job::launch_extension() {
-  if (context_.metrics.stuck.contains(name())) {
-    return failure(Code::kExtensionStartFailed,
-                   "an earlier extension of '" + name() +
-                       "' was killed and does not end before its file system answers");
-  }
   LaunchPlan plan{.kind = context_.kind,
                   .bundle = bundle_,
                   .root = context_.root,
                   .settings = settings_of(context_.kind, bundle_, request_, origin_,
                                           context_.settings.packing_limit),
                   .window = window_,
-                  .manifest = std::move(request_.manifest)};
+                  .manifest = std::move(request_.manifest),
+                  .stuck = &context_.metrics.stuck};
   Worker::Handlers handlers;
   handlers.frame = [this](Frame frame) { on_frame(std::move(frame)); };
   handlers.broken = [this](const Error& error) {
@@ -256,12 +252,7 @@ void Job::on_exit(std::optional<int> status) {
     log_line(LogLevel::kDebug,
              "the extension of '" + name() + "' ended with status " + std::to_string(*status));
   } else {
-    log_line(LogLevel::kWarning, "the extension of '" + name() +
-                                     "' was killed and does not end: it waits in the kernel, as "
-                                     "for a file system that does not answer");
-    auto& stuck = context_.metrics.stuck;
-    stuck.insert(name());
-    process_.extension->when_gone([&stuck, name = name()] { stuck.erase(name); });
+    note_stuck(context_.metrics.stuck, name(), *process_.extension);
   }
   freezer_.reset();
   process_.extension.reset();
@@ -296,7 +287,7 @@ void Job::on_exit(std::optional<int> status) {
 void Job::recover(bool is_well, bool is_finished) {
   if (is_well && is_finished) return forget(context_.root, Note::kRestore, name());
   auto inquiry = Inquiry::app_call(context_.loop, context_.root, name(), AppCall::kRecover,
-                                   is_well ? "" : "undo");
+                                   is_well ? "" : "undo", &context_.metrics.stuck);
   if (!inquiry) return not_recovered(inquiry.error());
   recovery_ = std::move(*inquiry);
   recovery_->then([this](const Result<Answer>& answer) {

@@ -6,10 +6,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "native/base/log.h"
 #include "native/base/syscall.h"
 #include "native/io/tmpfile.h"
 
@@ -58,6 +60,11 @@ Result<Launch> launch(Loop& loop, LaunchPlan plan, Worker::Handlers handlers,
                         plan.settings.size());
   auto settings = sealed_memfd("settings", bytes);
   if (!settings) return failure(settings.error());
+  if (plan.stuck != nullptr && plan.stuck->contains(plan.bundle.name)) {
+    return failure(Code::kTimedOut,
+                   "an earlier extension of '" + plan.bundle.name +
+                       "' was killed and does not end before its file system answers");
+  }
   Launch launched;
   auto hook = start_hook(loop, plan, std::move(hook_exit));
   if (!hook) return failure(hook.error());
@@ -69,6 +76,14 @@ Result<Launch> launch(Loop& loop, LaunchPlan plan, Worker::Handlers handlers,
   if (!start) return failure(start.error());
   launched.extension->say(std::move(*start));
   return launched;
+}
+
+void note_stuck(std::set<std::string>& stuck, const std::string& bundle, Worker& extension) {
+  log_line(LogLevel::kWarning, "the extension of '" + bundle +
+                                   "' was killed and does not end: it waits in the kernel, as "
+                                   "for a file system that does not answer");
+  stuck.insert(bundle);
+  extension.when_gone([&stuck, bundle] { stuck.erase(bundle); });
 }
 
 }  // namespace backupkit

@@ -71,7 +71,7 @@ void RecoveryRun::next() {
   while (!bundles_.empty()) {
     const auto bundle = std::move(bundles_.back());
     bundles_.pop_back();
-    auto inquiry = Inquiry::app_call(loop_, root_, bundle, AppCall::kRecover, "");
+    auto inquiry = Inquiry::app_call(loop_, root_, bundle, AppCall::kRecover, "", nullptr);
     if (!inquiry) {
       on_answer(bundle, failure(inquiry.error()));
       continue;

@@ -372,7 +372,7 @@ bool Server::on_app_call(Client& client, uint32_t request, const Frame& frame, B
   }
   const auto start = [&] {
     return Inquiry::app_call(loop_, root_, bundle, static_cast<AppCall>(call),
-                             {bytes->begin(), bytes->end()});
+                             {bytes->begin(), bytes->end()}, &metrics_.stuck);
   };
   const auto answer = [this, request](Client& asker, Result<Answer> said) {
     reply_text(asker, request, said->text);

@@ -46,6 +46,23 @@ class Stalled : public Flow {
     return begins_[bundle];
   }
 
+  // The code of the reply to a question about compatibility.
+  int32_t answer_about(const std::string& bundle) {
+    constexpr uint8_t kBackupCompatibility = 1;
+    EXPECT_TRUE(client_->app_call(++question_, kBackupCompatibility, bundle, {}).has_value());
+    for (;;) {
+      auto batch = client_->await();
+      if (!batch || !*batch) return -1;
+      auto frames = decode_message((*batch)->frames, std::move((*batch)->fds)).value();
+      for (auto& frame : frames) {
+        ByteReader reader(frame.body);
+        if (frame.type != FrameType::kReply || reader.get<uint32_t>() != question_) continue;
+        const auto error = read_error(reader);
+        return error ? static_cast<int32_t>(error->code) : 0;
+      }
+    }
+  }
+
   // The file that comes with a reply of the next message, if there is one.
   std::string reply_text() {
     auto batch = client_->await();
@@ -60,6 +77,9 @@ class Stalled : public Flow {
   }
 
   std::optional<SilentMount> mount_;
+
+ private:
+  uint32_t question_ = 1U << 30;
 };
 
 TEST_F(Stalled, a_bundle_costs_its_own_time_and_no_other_anything) {
@@ -83,6 +103,19 @@ TEST_F(Stalled, an_extension_that_cannot_be_killed_is_the_only_one_of_its_bundle
   mount_.reset();  // what lies below it is there again, and the extension ends
   int32_t code = -1;
   for (int i = 0; code != 0 && i < 1000; ++i) code = begin_of("stalled");
+  EXPECT_EQ(code, 0);
+}
+
+// A client may ask as often as it likes.
+TEST_F(Stalled, questions_about_the_app_leave_one_process) {
+  start();
+  EXPECT_EQ(answer_about("stalled"), 0) << "that it did not answer in time is none of its own";
+  EXPECT_EQ(answer_about("stalled"), static_cast<int32_t>(Code::kTimedOut));
+  EXPECT_EQ(begin_of("stalled"), static_cast<int32_t>(Code::kExtensionStartFailed));
+  EXPECT_EQ(answer_about("other"), 0);
+  mount_.reset();
+  int32_t code = -1;
+  for (int i = 0; code != 0 && i < 1000; ++i) code = answer_about("stalled");
   EXPECT_EQ(code, 0);
 }
 

@@ -227,7 +227,8 @@ public final class SessionRestore implements AutoCloseable {
    * @param extInfo a text for it
    * @return gives the app's text, "" where it says nothing within a second; fails with 401 for an
    *     invalid name or a null, with 13900020 for an app that is not installed, with 13900001 after
-   *     release
+   *     release, with 13500003 while what was asked before still waits for the file system of the
+   *     app
    */
   public CompletableFuture<String> getCompatibilityInfo(String bundleName, String extInfo) {
     return session.compatibility(AppCall.RESTORE_COMPATIBILITY, bundleName, extInfo);
