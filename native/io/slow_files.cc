@@ -21,6 +21,12 @@ constexpr std::array<std::string_view, 18> kOwn{
 // Memory that is mounted nowhere has seals, as tmpfs has.
 bool is_in_memory(BorrowedFd file) { return ::fcntl(file.get(), F_GET_SEALS) >= 0; }
 
+// Of a place alone (open(2), O_PATH), whose close tells nobody.
+bool is_place(BorrowedFd file) {
+  const int flags = ::fcntl(file.get(), F_GETFL);
+  return flags >= 0 && (flags & O_PATH) != 0;
+}
+
 bool is_own(dev_t device) {
   const auto type = type_of_mounted(device);
   return type && std::ranges::find(kOwn, *type) != kOwn.end();
@@ -41,6 +47,7 @@ bool SlowFiles::may_wait(BorrowedFd file) {
   if (!S_ISREG(found.stx_mode) && !S_ISDIR(found.stx_mode)) return false;
   const auto device = makedev(found.stx_dev_major, found.stx_dev_minor);
   if (quick_.contains(device)) return false;
+  if (is_place(file)) return false;
   if (!is_in_memory(file) && !is_own(device)) return true;
   quick_.insert(device);
   return false;
