@@ -46,11 +46,10 @@ bool SlowFiles::may_wait(BorrowedFd file) {
   if (::statx(file.get(), "", kHow, STATX_TYPE, &found) != 0) return true;
   if (!S_ISREG(found.stx_mode) && !S_ISDIR(found.stx_mode)) return false;
   const auto device = makedev(found.stx_dev_major, found.stx_dev_minor);
-  if (quick_.contains(device)) return false;
+  const auto known = known_.find(device);
+  if (known != known_.end()) return known->second && !is_place(file);
   if (is_place(file)) return false;
-  if (!is_in_memory(file) && !is_own(device)) return true;
-  quick_.insert(device);
-  return false;
+  return known_[device] = !is_in_memory(file) && !is_own(device);
 }
 
 }  // namespace backupkit

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include <set>
+#include <map>
 #include <span>
 
 #include "backupkit/unique_fd.h"
@@ -21,7 +21,7 @@ class SlowFiles {
  private:
   [[nodiscard]] bool may_wait(BorrowedFd file);
 
-  std::set<dev_t> quick_;  // devices of which it is known
+  std::map<dev_t, bool> known_;  // whether those of a device may wait
 };
 
 }  // namespace backupkit
