@@ -58,7 +58,8 @@ TEST_F(Process, is_started_apart_from_our_descriptors) {
   const auto thread = ApartThread::start().value();
   const auto has_sockets_alone = [](BorrowedFd channel) {
     EXPECT_EQ(send_message(channel, std::array<uint8_t, 1>{1}, {}), Sent::kAll);
-    for (const int fd : open_now().value()) {
+    const auto open = open_now().value();
+    for (const int fd : open) {
       struct stat found{};
       if (fd <= STDERR_FILENO || ::fstat(fd, &found) != 0) continue;  // that listing itself
       EXPECT_TRUE(S_ISSOCK(found.st_mode)) << fd;
