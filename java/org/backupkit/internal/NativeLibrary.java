@@ -21,9 +21,10 @@ import org.scijava.nativelib.NativeLibraryUtil;
 
 /**
  * Finds and loads libbackupkit.so, and finds backupd beside it. The file that property {@code
- * backupkit.library} names goes first, then the class path's {@code natives/<platform>}, taken in
- * place or extracted from a jar. Loaded by the initialisation of {@link Bridge} and by nothing
- * else. The JVM loads a file for one class loader: another one loads a copy.
+ * backupkit.library} names goes first, then one in {@code java.library.path}, then the class path's
+ * {@code natives/<platform>}, taken in place or extracted from a jar. Loaded by the initialisation
+ * of {@link Bridge} and by nothing else. The JVM loads a file for one class loader: another one
+ * loads a copy.
  */
 public final class NativeLibrary {
   private static final int VERSION = 4;
@@ -46,12 +47,21 @@ public final class NativeLibrary {
     if (explicit != null && attempt(() -> Path.of(explicit), failures)) {
       return;
     }
-    if (attempt(() -> onClassPath(libraryName()), failures)) {
+    if (attempt(NativeLibrary::inLibraryPath, failures)
+        || attempt(() -> onClassPath(libraryName()), failures)) {
       return;
     }
     StringBuilder message =
-        new StringBuilder("libbackupkit cannot be loaded; name it by -D" + LIBRARY_PROPERTY);
-    failures.forEach(failure -> message.append("\n  ").append(failure));
+        new StringBuilder(
+            "libbackupkit cannot be loaded; name it by -D"
+                + LIBRARY_PROPERTY
+                + ", or by -Djava.io.tmpdir a folder where it may be put and executed:");
+    for (Throwable failure : failures) {
+      message.append("\n  ").append(failure);
+      for (Throwable ofCopy : failure.getSuppressed()) {
+        message.append("\n    and a copy of it: ").append(ofCopy);
+      }
+    }
     UnsatisfiedLinkError error = new UnsatisfiedLinkError(message.toString());
     failures.forEach(error::addSuppressed);
     throw error;
@@ -111,7 +121,12 @@ public final class NativeLibrary {
       if (!Files.exists(library)) {
         throw e;
       }
-      loadCopy(library);
+      try {
+        loadCopy(library);
+      } catch (IOException | UnsatisfiedLinkError ofCopy) {
+        e.addSuppressed(ofCopy);
+        throw e;
+      }
     }
   }
 
@@ -127,6 +142,17 @@ public final class NativeLibrary {
 
   private static String libraryName() {
     return System.mapLibraryName("backupkit");
+  }
+
+  private static Path inLibraryPath() throws IOException {
+    String folders = System.getProperty("java.library.path", "");
+    for (String folder : folders.split(File.pathSeparator)) {
+      Path file = Path.of(folder, libraryName());
+      if (!folder.isEmpty() && Files.exists(file)) {
+        return file;
+      }
+    }
+    throw new IOException("java.library.path has no " + libraryName() + ": " + folders);
   }
 
   private static Path onClassPath(String name) throws IOException {
