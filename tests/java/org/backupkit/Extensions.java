@@ -17,8 +17,7 @@ public final class Extensions {
 
   /** The one child that the service has. */
   public static ProcessHandle only(BackupService service) {
-    List<ProcessHandle> children =
-        ProcessHandle.of(service.servicePid()).orElseThrow().children().toList();
+    List<ProcessHandle> children = children(service);
     if (children.size() != 1) {
       throw new AssertionError("the service has the children " + children);
     }
@@ -34,14 +33,17 @@ public final class Extensions {
   /** The same, if it is there. */
   public static Optional<ProcessHandle> find(BackupService service, Path sandbox)
       throws IOException {
-    long pid = service.servicePid();
-    String children = Files.readString(Path.of("/proc/%d/task/%d/children".formatted(pid, pid)));
-    for (String child : children.split(" ")) { // each is followed by a space
-      if (!child.isBlank() && hasOpen(Long.parseLong(child), sandbox)) {
-        return ProcessHandle.of(Long.parseLong(child));
+    for (ProcessHandle child : children(service)) {
+      if (hasOpen(child.pid(), sandbox)) {
+        return Optional.of(child);
       }
     }
     return Optional.empty();
+  }
+
+  /** The processes that work for the service. */
+  public static List<ProcessHandle> children(BackupService service) {
+    return ProcessHandle.of(service.servicePid()).orElseThrow().children().toList();
   }
 
   /** Limits a process to so many more descriptors than it has. */

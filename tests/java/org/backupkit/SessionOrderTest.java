@@ -2,8 +2,6 @@ package org.backupkit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -83,13 +81,7 @@ class SessionOrderTest {
     }
 
     private int extensions() {
-      long pid = service.servicePid();
-      Path children = Path.of("/proc/%d/task/%d/children".formatted(pid, pid));
-      try {
-        return Files.readString(children).strip().split(" ").length;
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
+      return Extensions.children(service).size();
     }
   }
 }
