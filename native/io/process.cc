@@ -146,7 +146,7 @@ std::unique_ptr<ApartThread>& apart_thread() {
 Result<pid_t> start_apart(const std::string& executable, const std::vector<std::string>& arguments,
                           BorrowedFd channel, const SpawnOptions& options) {
   const auto& thread = apart_thread();
-  if (!thread) return start(executable, arguments, channel, options);
+  if (!thread || options.is_here) return start(executable, arguments, channel, options);
   Result<pid_t> started;
   const auto run = thread->run(
       channel, [&](BorrowedFd own) { started = start(executable, arguments, own, options); });

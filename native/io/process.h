@@ -21,6 +21,8 @@ struct Child {
 // How a process is started beyond its arguments.
 struct SpawnOptions {
   bool is_bare = false;  // it gets no environment, and its stdout is /dev/null
+  // By the thread that calls, whose end it may be told of (PR_SET_PDEATHSIG): see spawn_apart().
+  bool is_here = false;
 };
 
 // Starts `executable` (a path; PATH is not searched) with `arguments` after argv[0]. In the child
@@ -32,10 +34,10 @@ struct SpawnOptions {
                                   const std::vector<std::string>& arguments, BorrowedFd channel,
                                   const SpawnOptions& options = {});
 
-// From now on spawn() has a thread of its own do it, or not: then nobody who is started has a copy
-// of our descriptors until it runs its own program, and closes them, which may wait for a file
-// system that does not answer. Where there can be no such thread all stays as it is.
-// While it is called nobody may be in spawn().
+// From now on spawn(), but for what is_here, has a thread of its own do it, or not: then nobody who
+// is started has a copy of our descriptors until it runs its own program, and closes them, which
+// may wait for a file system that does not answer. Where there can be no such thread all stays as
+// it is. While it is called nobody may be in spawn().
 void spawn_apart(bool apart);
 
 // Becomes the user `uid` with the group `gid` and no other groups, for good.

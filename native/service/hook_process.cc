@@ -76,8 +76,10 @@ Result<std::unique_ptr<HookProcess>> HookProcess::start(Loop& loop, HookProgram 
   auto pair = stream_pair();
   if (!pair) return failure(pair.error());
   std::unique_ptr<HookProcess> hook(new HookProcess(loop, program.bundle, std::move(exit)));
-  auto child =
-      spawn("/proc/self/exe", arguments_of(program), pair->second.borrow(), {.is_bare = true});
+  // Not apart: the end of a thread would kill it before the extension sees the end of the service,
+  // and be taken for its own.
+  auto child = spawn("/proc/self/exe", arguments_of(program), pair->second.borrow(),
+                     {.is_bare = true, .is_here = true});
   if (!child) return failure(child.error());
   hook->child_ = std::move(*child);
   hook->channel_ = std::move(pair->first);
