@@ -103,18 +103,23 @@ void ApartThread::serve(BorrowedFd socket) {
   }
 }
 
-Result<void> ApartThread::run(BorrowedFd file, const std::function<void(BorrowedFd)>& task) {
+bool ApartThread::run(BorrowedFd file, const std::function<void(BorrowedFd)>& task) {
   const std::scoped_lock lock(mutex_);
-  task_ = &task;
-  auto sent = send_message(socket_.borrow(), kNote, std::array{file});
-  if (!sent) return failure(sent.error());
-  // The note is the only one there.
-  if (*sent != Sent::kAll) return failure(Error::from_errno(EAGAIN, "hand over a descriptor"));
+  bool has_run = false;
+  const std::function<void(BorrowedFd)> noted = [&](BorrowedFd own) {
+    task(own);
+    has_run = true;
+  };
+  task_ = &noted;
+  // No other note is there, so that there is room for it.
+  const auto sent = send_message(socket_.borrow(), kNote, std::array{file});
+  if (!sent || *sent != Sent::kAll) return false;
   Incoming done;
-  const auto receipt = receive_message(socket_.borrow(), done);
-  if (!receipt) return failure(receipt.error());
-  if (*receipt != Receipt::kMessage) return failure(Code::kClosed, "the thread has ended");
-  return {};
+  if (!receive_message(socket_.borrow(), done)) {
+    socket_.reset();  // it may be at the task still
+    thread_.join();
+  }
+  return has_run;
 }
 
 }  // namespace backupkit

@@ -21,9 +21,9 @@ class ApartThread {
   ApartThread(const ApartThread&) = delete;
   ApartThread& operator=(const ApartThread&) = delete;
 
-  // Runs `task` there with a duplicate of `file`, and waits for it. Thread-safe. Error: it did not
-  // run.
-  [[nodiscard]] Result<void> run(BorrowedFd file, const std::function<void(BorrowedFd)>& task);
+  // Runs `task` there with a duplicate of `file`, and waits for it. Thread-safe. False: it did not
+  // run, since no duplicate got there.
+  [[nodiscard]] bool run(BorrowedFd file, const std::function<void(BorrowedFd)>& task);
 
  private:
   explicit ApartThread(UniqueFd socket) : socket_(std::move(socket)) {}

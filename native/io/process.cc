@@ -148,10 +148,10 @@ Result<pid_t> start_apart(const std::string& executable, const std::vector<std::
   const auto& thread = apart_thread();
   if (!thread || options.is_here) return start(executable, arguments, channel, options);
   Result<pid_t> started;
-  const auto run = thread->run(
+  const bool has_run = thread->run(
       channel, [&](BorrowedFd own) { started = start(executable, arguments, own, options); });
-  // Too many descriptors may be under way (unix(7)) for one to get there.
-  return run ? started : start(executable, arguments, channel, options);
+  // Too many descriptors may be under way (unix(7)), or be open, for one to get there.
+  return has_run ? started : start(executable, arguments, channel, options);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <utility>
 
 #include "native/base/sanitized.h"
 #include "native/io/apart_thread.h"
@@ -65,9 +67,16 @@ TEST_F(Process, is_started_apart_from_our_descriptors) {
       EXPECT_TRUE(S_ISSOCK(found.st_mode)) << fd;
     }
   };
-  EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone).has_value());
-  EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone).has_value());
-  EXPECT_EQ(thread->run(BorrowedFd(-1), has_sockets_alone).error().sys_errno, EBADF);
+  EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone));
+  EXPECT_FALSE(thread->run(BorrowedFd(-1), has_sockets_alone));
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlim_t before = std::exchange(files.rlim_cur, 0);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_FALSE(thread->run(ends.second.borrow(), has_sockets_alone)) << "it got there";
+  files.rlim_cur = before;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_TRUE(thread->run(ends.second.borrow(), has_sockets_alone));
 }
 
 TEST_F(Process, is_not_started_apart_where_there_is_no_room_to_see_the_descriptors) {
