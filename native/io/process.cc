@@ -156,11 +156,14 @@ Result<pid_t> start_apart(const std::string& executable, const std::vector<std::
 
 }  // namespace
 
-void spawn_apart(bool apart) {
+Result<void> spawn_apart(bool apart) {
   auto& thread = apart_thread();
   thread.reset();
-  if (!apart) return;
-  if (auto started = ApartThread::start()) thread = std::move(*started);
+  if (!apart) return {};
+  auto started = ApartThread::start();
+  if (!started) return failure(started.error());
+  thread = std::move(*started);
+  return {};
 }
 
 Result<Child> spawn(const std::string& executable, const std::vector<std::string>& arguments,

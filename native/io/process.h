@@ -36,9 +36,9 @@ struct SpawnOptions {
 
 // From now on spawn(), but for what is_here, has a thread of its own do it, or not: then nobody who
 // is started has a copy of our descriptors until it runs its own program, and closes them, which
-// may wait for a file system that does not answer. Where there can be no such thread all stays as
-// it is. While it is called nobody may be in spawn().
-void spawn_apart(bool apart);
+// may wait for a file system that does not answer. Error: there can be no such thread, and all
+// stays as it is. While it is called nobody may be in spawn().
+[[nodiscard]] Result<void> spawn_apart(bool apart);
 
 // Becomes the user `uid` with the group `gid` and no other groups, for good.
 [[nodiscard]] Result<void> become(uid_t uid, gid_t gid);

@@ -245,7 +245,10 @@ Result<void> serve(Ground& ground, const Options& options) {
   if (!loop) return failure(loop.error());
   auto signals = signal_fd({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return failure(signals.error());
-  spawn_apart(true);
+  if (auto apart = spawn_apart(true); !apart) {
+    log_failure(LogLevel::kWarning, "the thread that starts processes apart from open files",
+                apart.error());
+  }
   return serve(ground, options, **loop, signals->borrow());
 }
 

@@ -63,7 +63,7 @@ Result<Child> spawn(const std::string&, const std::vector<std::string>& argument
   return child;
 }
 
-void spawn_apart(bool) {}
+Result<void> spawn_apart(bool) { return {}; }
 
 Result<void> become(uid_t, gid_t) { std::abort(); }
 

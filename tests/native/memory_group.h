@@ -45,7 +45,7 @@ class MemoryGroup {
   // A program that puts itself into the group and becomes `program`.
   void write_entry(const std::filesystem::path& script, const std::string& program) const {
     std::ofstream(script) << "#!/bin/sh\necho $$ >'" << (path_ / "cgroup.procs").string()
-                          << "'\nexec '" << program << "' \"$@\"\n";
+                          << "' || exit 1\nexec '" << program << "' \"$@\"\n";
     std::filesystem::permissions(script, std::filesystem::perms(0755));
   }
 

@@ -86,11 +86,11 @@ TEST_F(Process, is_not_started_apart_where_there_is_no_room_to_see_the_descripto
 
 TEST_F(Process, is_the_same_when_it_is_started_apart) {
   if (!spawn_waits()) GTEST_SKIP() << kNoVfork;
-  spawn_apart(true);
+  ASSERT_TRUE(spawn_apart(true).has_value());
   EXPECT_EQ(said_by("echo hello >&3"), "hello\n");
   EXPECT_EQ(spawn("/nowhere/program", {}, BorrowedFd(0)).error().sys_errno, ENOENT);
   EXPECT_EQ(said_by("echo hello >&3"), "hello\n");
-  spawn_apart(false);
+  ASSERT_TRUE(spawn_apart(false).has_value());
 }
 
 TEST_F(Process, channel_is_descriptor_3) { EXPECT_EQ(said_by("echo hello >&3"), "hello\n"); }
