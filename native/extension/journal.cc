@@ -70,7 +70,7 @@ json json_of(const Step& step) {
   return made;
 }
 
-json json_of(const Change& change) {
+json json_of(const MetadataChange& change) {
   json made = {{"path", percent_encode(change.path)}, {"before", json_of(change.before)}};
   if (change.after) made["after"] = json_of(*change.after);
   return made;

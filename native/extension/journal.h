@@ -35,11 +35,11 @@ struct Step {
 
 // Changes only the metadata of what is at `path` in the old and in the new state. Without
 // `after`: a directory whose entries change, no more.
-struct Change {
+struct MetadataChange {
   std::string path;
   Metadata before;
   std::optional<Metadata> after;
-  friend bool operator==(const Change&, const Change&) = default;
+  friend bool operator==(const MetadataChange&, const MetadataChange&) = default;
 };
 
 // No two steps are of one path, and none is below another's: they can be taken in any order.
@@ -47,7 +47,7 @@ struct Journal {
   std::string settings;
   bool keeps_directory = false;
   std::vector<Step> steps;
-  std::vector<Change> changes;  // in walk order: a directory before what is in it
+  std::vector<MetadataChange> changes;  // in walk order: a directory before what is in it
   friend bool operator==(const Journal&, const Journal&) = default;
 };
 

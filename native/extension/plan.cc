@@ -77,7 +77,7 @@ class Planner {
   std::vector<std::string> mounts_;
   std::vector<std::string> open_;  // directories of both that are not compared yet
   std::map<std::string, Step> steps_;
-  std::map<std::string, Change> changes_;
+  std::map<std::string, MetadataChange> changes_;
   std::vector<char> buffer_ = std::vector<char>(size_t{64} << 10U);
   std::set<std::string> hosts_;  // directories that a step is in: it moves their time
 };
@@ -141,7 +141,7 @@ Result<void> Planner::add_step(const Step& step, bool has_directory) {
   if (!has_directory || ::geteuid() == 0) return {};
   const auto comes = open_beneath(stage_, step.path, O_PATH | O_NOFOLLOW);
   const auto goes = open_beneath(sandbox_, step.path, O_PATH | O_NOFOLLOW);
-  Change change{step.path, {}, std::nullopt};
+  MetadataChange change{step.path, {}, std::nullopt};
   if (comes) {
     auto after = read_metadata(comes->borrow());
     if (!after) return failure(after.error());
@@ -166,7 +166,7 @@ Result<void> Planner::change_directory(const std::string& path) {
   if (!present) return failure(present.error());
   auto before = read_metadata(present->borrow());
   if (!before) return failure(before.error());
-  Change change{path, std::move(*before), std::nullopt};
+  MetadataChange change{path, std::move(*before), std::nullopt};
   const auto listed = staged_.directories().find(path);
   if (listed != staged_.directories().end()) change.after = listed->second;
   changes_.emplace(path, std::move(change));

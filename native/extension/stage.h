@@ -70,7 +70,7 @@ class Stage {
   // The metadata that directories will have, by path; "." for the top.
   [[nodiscard]] const std::map<std::string, Metadata>& directories() const { return directories_; }
   // What changes of entries that are not in the stage, by path.
-  [[nodiscard]] const std::map<std::string, Change>& changes() const { return changes_; }
+  [[nodiscard]] const std::map<std::string, MetadataChange>& changes() const { return changes_; }
   // The path of everything that was put or settled, or only of what may belong to a database.
   [[nodiscard]] const std::set<std::string>& paths() const { return paths_; }
   // Those of them that are SQLite databases.
@@ -119,7 +119,7 @@ class Stage {
   Held present_;
   std::string fresh_;  // the directory that was made last, while nothing has come since
   std::map<std::string, Metadata> directories_;
-  std::map<std::string, Change> changes_;
+  std::map<std::string, MetadataChange> changes_;
   std::set<std::string> paths_;
   std::vector<std::string> databases_;
   std::vector<Entry> links_;

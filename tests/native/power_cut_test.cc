@@ -90,7 +90,7 @@ class PowerCut : public TransactionRun {
   }
 
   // The same of one change of metadata.
-  void take(const Change& change, bool back) {
+  void take(const MetadataChange& change, bool back) {
     const auto wanted = back ? std::optional(change.before) : change.after;
     if (!wanted) return;
     const auto entry = open_beneath(root(), change.path, O_PATH | O_NOFOLLOW);
