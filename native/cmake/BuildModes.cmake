@@ -28,6 +28,11 @@ if(NOT BACKUPKIT_FUZZ AND NOT BACKUPKIT_SANITIZE)
                          INTERFACE "$<$<NOT:$<CONFIG:Debug>>:-ffunction-sections;-fdata-sections>")
   target_link_options(backupkit_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-Wl,--gc-sections>)
 endif()
+if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # What only the linker sees: one name for two things.
+  target_link_options(backupkit_options INTERFACE $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror=odr>
+                                                  $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror=lto-type-mismatch>)
+endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # As libstdc++'s own stable_sort calls the deprecated get_temporary_buffer; GCC still warns of ours.
   target_compile_options(backupkit_options INTERFACE -Wno-deprecated-declarations)

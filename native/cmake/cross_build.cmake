@@ -11,7 +11,7 @@ foreach(platform linux_arm64 linux_arm)
   execute_process(
     COMMAND ${CMAKE_COMMAND} -S ${top} -B ${build} -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo
             -DCMAKE_TOOLCHAIN_FILE=${CMAKE_CURRENT_LIST_DIR}/toolchain-${machine}.cmake
-            -DBACKUPKIT_TESTS=OFF -DBACKUPKIT_WERROR=ON -DBACKUPKIT_JNI_INCLUDE=${JNI_INCLUDE}
+            -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON -DBACKUPKIT_TESTS=OFF -DBACKUPKIT_WERROR=ON -DBACKUPKIT_JNI_INCLUDE=${JNI_INCLUDE}
     COMMAND_ERROR_IS_FATAL ANY)
   execute_process(COMMAND ${CMAKE_COMMAND} --build ${build} COMMAND_ERROR_IS_FATAL ANY)
   execute_process(

@@ -10,6 +10,8 @@ set(BACKUPKIT_JAVA "" CACHE PATH "A folder with the jars and the completion of t
 # One library instead of one for each layer: those are nobody else's business, nor are our flags.
 add_library(backupkit_cpp STATIC)
 foreach(layer client protocol io base)
+  # What waits to be optimised when it is linked only our own compiler could link.
+  set_target_properties(backupkit_${layer} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
   target_sources(backupkit_cpp PRIVATE $<TARGET_OBJECTS:backupkit_${layer}>)
 endforeach()
 set_target_properties(backupkit_cpp PROPERTIES OUTPUT_NAME backupkit EXPORT_NAME backupkit LINKER_LANGUAGE CXX)
