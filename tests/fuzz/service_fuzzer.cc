@@ -100,9 +100,9 @@ ServiceSettings settings_of(uint8_t choice) {
 }
 
 // A client, and what it may expect.
-class Caller {
+class FakeClient {
  public:
-  explicit Caller(UniqueFd socket) : channel_(std::move(socket)) {}
+  explicit FakeClient(UniqueFd socket) : channel_(std::move(socket)) {}
 
   void say(const Frame& frame) {
     expect_answer(frame);
@@ -167,15 +167,15 @@ class Conversation {
         server_(*loop_, device.root(), settings_of(choices_.get<uint8_t>()), [] {}) {
     ByteReader none({});
     connect(0, true);
-    callers_[0]->say(make_frame(FrameType::kHello, none));
+    clients_[0]->say(make_frame(FrameType::kHello, none));
     turn();
   }
 
   void run() {
     while (choices_.left() > 0) step();
     end_children();
-    for (const auto& caller : callers_) check(!caller || caller->is_answered());
-    for (auto& caller : callers_) caller.reset();
+    for (const auto& client : clients_) check(!client || client->is_answered());
+    for (auto& client : clients_) client.reset();
     end_children();
     check(server_.is_idle());
   }
@@ -183,19 +183,19 @@ class Conversation {
  private:
   void step() {
     const auto choice = choices_.get<uint8_t>();
-    auto& caller = callers_[choice / 16 % callers_.size()];
+    auto& client = clients_[choice / 16 % clients_.size()];
     switch (choice % 16) {
       case 13:
-        connect(choice / 16 % callers_.size(), choice >= 128);
+        connect(choice / 16 % clients_.size(), choice >= 128);
         break;
       case 14:
-        caller.reset();
+        client.reset();
         break;
       case 15:
         server_.configure(settings_of(choices_.get<uint8_t>()));
         break;
       case 12:
-        if (caller) caller->say_anything(make_message(choices_));
+        if (client) client->say_anything(make_message(choices_));
         break;
       case 6:
       case 7:
@@ -206,7 +206,7 @@ class Conversation {
         play_child(choice);
         break;
       default:
-        if (caller) caller->say(make_frame(pick(kClientFrames), choices_));
+        if (client) client->say(make_frame(pick(kClientFrames), choices_));
         break;
     }
     ++unheard_;
@@ -236,7 +236,7 @@ class Conversation {
   void connect(size_t index, bool trusted) {
     auto pair = seqpacket_pair().value();
     check(server_.adopt(std::move(pair.first), trusted).has_value());
-    callers_[index].emplace(std::move(pair.second));
+    clients_[index].emplace(std::move(pair.second));
   }
 
   // Whatever is ready is done, and what this has brought about, too.
@@ -249,8 +249,8 @@ class Conversation {
     };
     loop_->call_at(Loop::Clock::now(), next);
     check(loop_->run().has_value());
-    for (auto& caller : callers_) {
-      if (caller) caller->hear();
+    for (auto& client : clients_) {
+      if (client) client->hear();
     }
     for (const auto& child : fake_children()) {
       std::array<uint8_t, 256> bytes{};
@@ -273,7 +273,7 @@ class Conversation {
   ByteReader choices_;
   std::unique_ptr<Loop> loop_ = Loop::make().value();
   Server server_;
-  std::array<std::optional<Caller>, 3> callers_;
+  std::array<std::optional<FakeClient>, 3> clients_;
   size_t unheard_ = 0;  // steps since the last turn
 };
 
