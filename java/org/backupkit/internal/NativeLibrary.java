@@ -20,11 +20,11 @@ import org.scijava.nativelib.BaseJniExtractor;
 import org.scijava.nativelib.NativeLibraryUtil;
 
 /**
- * Finds and loads libbackupkit.so, and finds backupd beside it. The file that property {@code
- * backupkit.library} names goes first, then one in {@code java.library.path}, then the class path's
- * {@code natives/<platform>}, taken in place or extracted from a jar. Loaded by the initialisation
- * of {@link Bridge} and by nothing else. The JVM loads a file for one class loader: another one
- * loads a copy.
+ * Finds and loads libbackupkit.so, and finds backupd beside it: the file that property {@code
+ * backupkit.library} names and no other, or without the property one in {@code java.library.path},
+ * or the class path's {@code natives/<platform>}, taken in place or extracted from a jar. Loaded by
+ * the initialisation of {@link Bridge} and by nothing else. The JVM loads a file for one class
+ * loader: another one loads a copy.
  */
 public final class NativeLibrary {
   private static final int VERSION = 4;
@@ -44,18 +44,28 @@ public final class NativeLibrary {
   static synchronized void load() {
     List<Throwable> failures = new ArrayList<>();
     String explicit = System.getProperty(LIBRARY_PROPERTY);
-    if (explicit != null && attempt(() -> Path.of(explicit), failures)) {
-      return;
+    boolean isLoaded =
+        explicit != null
+            ? attempt(() -> Path.of(explicit), failures)
+            : attempt(NativeLibrary::inLibraryPath, failures)
+                || attempt(() -> onClassPath(libraryName()), failures);
+    if (!isLoaded) {
+      throw failure(explicit, failures);
     }
-    if (attempt(NativeLibrary::inLibraryPath, failures)
-        || attempt(() -> onClassPath(libraryName()), failures)) {
-      return;
+  }
+
+  private static UnsatisfiedLinkError failure(@Nullable String explicit, List<Throwable> failures) {
+    StringBuilder message = new StringBuilder("libbackupkit cannot be loaded; ");
+    if (explicit == null) {
+      message
+          .append("name it by -D" + LIBRARY_PROPERTY)
+          .append(", or by -Djava.io.tmpdir a folder where it may be put and executed:");
+    } else {
+      message
+          .append("-D" + LIBRARY_PROPERTY + " names \"")
+          .append(explicit)
+          .append("\"; correct it, or leave it out for the jar's own:");
     }
-    StringBuilder message =
-        new StringBuilder(
-            "libbackupkit cannot be loaded; name it by -D"
-                + LIBRARY_PROPERTY
-                + ", or by -Djava.io.tmpdir a folder where it may be put and executed:");
     for (Throwable failure : failures) {
       message.append("\n  ").append(failure);
       for (Throwable ofCopy : failure.getSuppressed()) {
@@ -64,7 +74,7 @@ public final class NativeLibrary {
     }
     UnsatisfiedLinkError error = new UnsatisfiedLinkError(message.toString());
     failures.forEach(error::addSuppressed);
-    throw error;
+    return error;
   }
 
   /**

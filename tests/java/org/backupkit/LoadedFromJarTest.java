@@ -56,6 +56,14 @@ class LoadedFromJarTest {
   }
 
   @Test
+  void theFileThatIsNamed_isTheOnlyOne() throws Exception {
+    assertFails(
+        Tool.run(command(true, "-Dbackupkit.library=/nowhere/it.so")),
+        "-Dbackupkit.library",
+        "/nowhere/it.so");
+  }
+
+  @Test
   void anotherLibraryOfThatName_givesWayToTheJar() throws Exception {
     Path other = Path.of(System.getProperty("java.home"), "lib", System.mapLibraryName("prefs"));
     Path stale = Files.createDirectories(directory.resolve("stale"));
@@ -71,10 +79,8 @@ class LoadedFromJarTest {
     bytes[MACHINE] ^= 0x7f; // of an ELF header: which processor it is for
     Files.write(library, bytes);
     assertFails(
-        Tool.run(
-            command(false, "-Dbackupkit.library=/nowhere/it.so", "-Djava.library.path=" + foreign)),
+        Tool.run(command(false, "-Djava.library.path=" + foreign)),
         "-Dbackupkit.library",
-        "/nowhere/it.so",
         foreign.toString(),
         "the class path has no /natives/");
   }
