@@ -1,6 +1,7 @@
 #!/bin/sh
 # with_programs.sh aarch64|armhf LIBRARIES COMMAND...
-# Runs COMMAND while the kernel starts that machine's programs by qemu-user, with these libraries.
+# Runs COMMAND while the kernel starts that machine's programs by qemu-user, with these libraries, or
+# where LIBRARIES is - with those of the root that each program is in.
 # As root the whole kernel does, and forgets it at the end; otherwise a user namespace of COMMAND's
 # own, which Linux has from 6.7 on. Where neither can be had, COMMAND runs all the same.
 set -eu
@@ -18,8 +19,8 @@ apart() {
 rule() {
   zeros='\x00\x00\x00\x00\x00\x00\x00\x00'
   ones='\xff\xff\xff\xff\xff\xff\xff\xff'
-  printf ':%s:M::%s:%s:%s:' "$name" "\x7fELF$class\x01\x01\x00$zeros\x02\x00$number\x00" \
-    "\xff\xff\xff\xff\xff\xff\xff\x00$ones\xfe\xff\xff\xff" "$place/run"
+  printf ":%s:M::%s:%s:%s:$flags" "$name" "\x7fELF$class\x01\x01\x00$zeros\x02\x00$number\x00" \
+    "\xff\xff\xff\xff\xff\xff\xff\x00$ones\xfe\xff\xff\xff" "$interpreter"
 }
 
 if [ "$1" = --apart ]; then
@@ -41,8 +42,11 @@ if [ -z "$place" ]; then
   place=$(mktemp -d)
   trap 'rm -rf "$place"' EXIT
   mkdir "$place/kernel"
-  printf '#!/bin/sh\nexec %s -L %s "$@"\n' "$(command -v $emulator)" "$libraries" >"$place/run"
-  chmod 755 "$place" "$place/run"
+  if [ "$libraries" != - ]; then
+    printf '#!/bin/sh\nexec %s -L %s "$@"\n' "$(command -v $emulator)" "$libraries" >"$place/run"
+    chmod 755 "$place/run"
+  fi
+  chmod 755 "$place"
   if apart mount -t binfmt_misc none "$place/kernel" 2>/dev/null; then
     apart sh "$0" --apart "$place" "$(id -u)" "$(id -g)" "$machine" "$libraries" "$@"
   else
@@ -52,7 +56,11 @@ if [ -z "$place" ]; then
   exit
 fi
 
-name=backupkit-$machine-$$
+name=backupkit-$machine-$$ interpreter=$place/run flags=
+if [ "$libraries" = - ]; then
+  # The kernel opens it now, so it needs no path in those roots, and no library.
+  interpreter=$(command -v $emulator-static) flags=F
+fi
 mount -t binfmt_misc none "$place/kernel"
 trap 'echo -1 >"$place/kernel/$name"' EXIT
 rule >"$place/kernel/register"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the packages and tries them on Debian 12 as debootstrap makes it: first the jar of the local
-# Maven repository where there is a Java runtime and nothing else, then the .deb under systemd. As
-# root, with a network; leaves target/packages and what Maven installs.
+# Maven repository where there is a Java runtime and nothing else, then the .deb under systemd; the jar
+# on 64-bit ARM, too, under qemu-user. As root, with a network; leaves target/packages and what Maven
+# installs.
 set -eu
 cd "$(dirname "$0")/../.."
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root" >&2; exit 1; }
@@ -44,6 +45,14 @@ run mvn -B -f "$here/user.xml" $plugin:copy-dependencies -Dbackupkit.version="$v
   -DincludeScope=runtime -DoutputDirectory="$root/jars"
 cp "$here/files.sh" "$here/jar.sh" "$here/service.sh" "$root"
 in_root sh /jar.sh
+
+step "the same jar on 64-bit ARM"
+arm=$scratch/arm64
+on_arm() { sh tests/arm/with_programs.sh aarch64 - "$@"; }
+run on_arm debootstrap --arch=arm64 --variant=minbase --include=openjdk-17-jre-headless,attr bookworm "$arm"
+cp -r "$root/jars" "$here/files.sh" "$here/jar.sh" "$arm"
+on_arm sh -ec 'mount -t proc proc "$0/proc"; exec chroot "$0" sh /jar.sh' "$arm" </dev/null
+rm -rf "$arm"
 
 step "the package under systemd"
 cp "$packages"/backupkit_*_amd64.deb "$root/backupkit.deb"
