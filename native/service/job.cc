@@ -24,7 +24,6 @@ namespace {
 using Clock = Loop::Clock;
 
 constexpr uint32_t kDefaultRate = 60;
-constexpr size_t kMaxHandles = 1'000'000;
 // What an extension says that it is at.
 constexpr std::array<std::string_view, 8> kStages = {"start", "delay",   "scan",   "pack",
                                                      "send",  "receive", "verify", "commit"};
@@ -52,6 +51,9 @@ Job::Job(const JobContext& context, BundleRequest request, size_t index, size_t 
                        ++context_.metrics.files_handed_out;
                      },
                  .moved = [this] { finish_if_done(); }}),
+      publication_(request_.name,
+                   {.ask = [this](Frame frame) { return tell_extension(std::move(frame)); },
+                    .tell = [this](Frame frame) { context_.tell(std::move(frame)); }}),
       deadline_(context.settings.idle_limit, Clock::now()) {}
 
 Job::~Job() { context_.loop.cancel(deadline_timer_); }
@@ -131,7 +133,7 @@ bool Job::take_frame(Frame& frame, ByteReader& reader) {
     case FrameType::kFile:
       return delivery_.take_file(frame, reader);
     case FrameType::kPublished:
-      return take_published(reader);
+      return publication_.take_published(reader);
     case FrameType::kReport:
       return delivery_.take_report(reader);
     case FrameType::kProgress:
@@ -171,7 +173,7 @@ void Job::begin() {
   log_line(LogLevel::kInfo, subject() + " begins");
   context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(std::nullopt).build());
   process_.extension->say(FrameBuilder(FrameType::kBegin).build());
-  forward_handles();
+  publication_.begin(window_);
 }
 
 bool Job::take_done(ByteReader& reader) {
@@ -191,15 +193,6 @@ void Job::stop_past(size_t most, std::string_view what) {
   stop(Error{Code::kIpc, 0,
              "the extension of '" + name() + "' sent more than " + std::to_string(most) + " " +
                  std::string(what)});
-}
-
-bool Job::take_published(ByteReader& reader) {
-  const auto request = reader.get<uint32_t>();
-  const auto error = read_error(reader);
-  if (!reader.done() || publishing_.erase(request) == 0) return false;
-  if (completing_.erase(request) != 0 && !error) published_ = true;
-  context_.tell(reply_frame(request, error));
-  return true;
 }
 
 bool Job::take_progress(ByteReader& reader) {
@@ -237,7 +230,7 @@ bool Job::take_recovered(ByteReader& reader) {
 bool Job::freeze() {
   if (freezer_ || bundle_.freeze.empty()) return false;
   auto freezer = Freezer::start(context_.loop, context_.root, bundle_, [this] {
-    if (process_.extension) process_.extension->say(FrameBuilder(FrameType::kFrozen).build());
+    (void)tell_extension(FrameBuilder(FrameType::kFrozen).build());
   });
   if (!freezer) {
     stop(freezer.error());
@@ -312,60 +305,38 @@ void Job::not_recovered(const Error& error) {
 void Job::settle(uint64_t sequence, Outcome outcome) {
   if (phase_ != Phase::kRunning) return;
   if (outcome != Outcome::kRefused) progress();
-  if (delivery_.settle(sequence, outcome)) {
-    if (handles_out_ > 0) --handles_out_;
-    forward_handles();
-  }
+  if (delivery_.settle(sequence, outcome)) publication_.taken();
   if (outcome != Outcome::kRefused) delivery_.retry();
 }
 
-void Job::settle_extension(uint64_t sequence, Outcome outcome) {
-  if (!process_.extension) return;
-  process_.extension->say(FrameBuilder(FrameType::kSettled)
-                              .number(sequence)
-                              .number(static_cast<uint8_t>(outcome))
-                              .build());
+// False: it has ended, and needs to be told nothing.
+bool Job::tell_extension(Frame frame) {
+  if (!process_.extension) return false;
+  process_.extension->say(std::move(frame));
+  return true;
 }
 
-void Job::forward_handles() {
-  while (process_.extension && !handles_.empty() && handles_out_ < window_) {
-    ++handles_out_;
-    process_.extension->say(FrameBuilder(FrameType::kHandle).text(handles_.front()).build());
-    handles_.pop_front();
-  }
+void Job::settle_extension(uint64_t sequence, Outcome outcome) {
+  (void)tell_extension(FrameBuilder(FrameType::kSettled)
+                           .number(sequence)
+                           .number(static_cast<uint8_t>(outcome))
+                           .build());
 }
 
 Result<void> Job::file_handle(const std::string& uri) {
-  if (phase_ == Phase::kEnded || published_ || !completing_.empty()) {
+  if (phase_ == Phase::kEnded || publication_.is_complete()) {
     return failure(Code::kNotPermitted, "bundle '" + name() + "' is published already");
   }
-  if (handles_.size() >= kMaxHandles) {
-    return failure(Code::kOutOfMemory, "at most " + std::to_string(kMaxHandles) +
-                                           " files may be asked for beforehand for '" + name() +
-                                           "'");
-  }
-  handles_.push_back(uri);
-  if (has_begun_) forward_handles();
-  return {};
+  return publication_.file_handle(uri);
 }
 
 Result<void> Job::publish(uint32_t request, const std::string& uri, UniqueFd content) {
-  if (phase_ != Phase::kRunning || !has_begun_ || published_ || !completing_.empty()) {
+  if (phase_ != Phase::kRunning || !has_begun_ || publication_.is_complete()) {
     return failure(Code::kNotPermitted, "bundle '" + name() + "' takes no files now");
   }
-  if (uri.empty() && content.is_open()) {
-    return failure(Code::kInvalidArgument, "a file that is given needs a uri");
-  }
-  publishing_.insert(request);
-  if (uri.empty()) completing_.insert(request);
-  progress();
-  if (process_.extension) {
-    FrameBuilder told(FrameType::kPublishFile);
-    told.number(request).text(uri);
-    if (content.is_open()) told.fd(std::move(content));
-    process_.extension->say(told.build());
-  }
-  return {};
+  auto published = publication_.publish(request, uri, std::move(content));
+  if (published) progress();
+  return published;
 }
 
 bool Job::update_timer(std::chrono::milliseconds limit) {
@@ -393,7 +364,7 @@ bool Job::update_rate(uint32_t files_per_second) {
 
 bool Job::cancel(Error error) {
   if (aborted_) return error_ && error_->code == error.code;
-  if (published_ || !completing_.empty() || has_result()) return false;
+  if (publication_.is_complete() || has_result()) return false;
   stop(std::move(error));
   return true;
 }
@@ -500,11 +471,8 @@ void Job::finish_if_done() {
 void Job::tell_end() {
   phase_ = Phase::kEnded;
   context_.loop.cancel(deadline_timer_);
-  for (const auto request : publishing_) {
-    const Error over{Code::kExtensionDied, 0, "bundle '" + name() + "' has ended"};
-    context_.tell(reply_frame(request, error_.value_or(over)));
-  }
-  publishing_.clear();
+  publication_.end(
+      error_.value_or(Error{Code::kExtensionDied, 0, "bundle '" + name() + "' has ended"}));
   if (has_begun_) {
     context_.tell(FrameBuilder(FrameType::kBundleEnd).text(name()).error(error_).build());
     context_.metrics.count_end(error_);

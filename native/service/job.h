@@ -2,12 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +16,7 @@
 #include "native/service/launch.h"
 #include "native/service/metrics.h"
 #include "native/service/origin.h"
+#include "native/service/publication.h"
 #include "native/transfer/deadline.h"
 #include "native/transfer/token_bucket.h"
 
@@ -75,8 +73,7 @@ class Job {
   void begin();
 
   [[nodiscard]] Result<void> file_handle(const std::string& uri);
-  // Nothing: the answer comes later, as the Reply to `request`.
-  // `content`, if it is open, is the client's own file of that uri.
+  // As Publication has it; Error kNotPermitted: the bundle takes none now.
   [[nodiscard]] Result<void> publish(uint32_t request, const std::string& uri, UniqueFd content);
   void settle(uint64_t sequence, Outcome outcome);
 
@@ -107,7 +104,6 @@ class Job {
   [[nodiscard]] bool take_opened(const ByteReader& reader);
   [[nodiscard]] bool take_done(ByteReader& reader);
   void stop_past(size_t most, std::string_view what);
-  [[nodiscard]] bool take_published(ByteReader& reader);
   [[nodiscard]] bool take_progress(ByteReader& reader);
   [[nodiscard]] bool take_moved(ByteReader& reader);
   [[nodiscard]] bool take_recovered(ByteReader& reader);
@@ -118,7 +114,7 @@ class Job {
   void tell_refusal(const Error& error);
   void recover(bool is_well, bool is_finished);
   void not_recovered(const Error& error);
-  void forward_handles();
+  [[nodiscard]] bool tell_extension(Frame frame);
   void settle_extension(uint64_t sequence, Outcome outcome);
   void progress();
   void watch_deadline();
@@ -147,6 +143,7 @@ class Job {
   std::unique_ptr<Freezer> freezer_;   // as long as the app is to stand still
   std::unique_ptr<Inquiry> recovery_;  // of a restore that did not end by itself
   Delivery delivery_;
+  Publication publication_;
   TokenBucket processes_{kMostProcesses, TokenBucket::Time::clock::now()};
   uint32_t window_ = 1;
   Phase phase_ = Phase::kWaiting;
@@ -158,18 +155,12 @@ class Job {
   bool done_ = false;           // the extension has said its result
   bool aborted_ = false;        // what is still under way does not count
   bool exited_ = false;
-  bool published_ = false;
 
   Deadline deadline_;                               // counts from the start
   std::optional<std::chrono::milliseconds> limit_;  // as updateTimer set it
   Loop::TimerId deadline_timer_ = 0;
   std::string stage_ = "start";  // of the extension's work, as it says
   std::string path_;             // the last one it spoke of
-
-  std::deque<std::string> handles_;  // asked for and not yet forwarded
-  uint32_t handles_out_ = 0;         // forwarded and not yet taken
-  std::set<uint32_t> publishing_;    // requests the extension has not answered
-  std::set<uint32_t> completing_;    // those of them with uri ""
 };
 
 }  // namespace backupkit
