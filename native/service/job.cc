@@ -54,9 +54,7 @@ Job::Job(const JobContext& context, BundleRequest request, size_t index, size_t 
       publication_(request_.name,
                    {.ask = [this](Frame frame) { return tell_extension(std::move(frame)); },
                     .tell = [this](Frame frame) { context_.tell(std::move(frame)); }}),
-      deadline_(context.settings.idle_limit, Clock::now()) {}
-
-Job::~Job() { context_.loop.cancel(deadline_timer_); }
+      time_limit_(context.loop, [this] { on_time_up(); }) {}
 
 void Job::admit(Bundle bundle, Origin origin) {
   bundle_ = std::move(bundle);
@@ -76,10 +74,8 @@ void Job::start(uint32_t window) {
     return tell_refusal(*error_);
   }
   phase_ = Phase::kRunning;
-  const auto now = Clock::now();
-  begun_ = now;
-  deadline_ = Deadline(context_.settings.idle_limit, now);
-  watch_deadline();
+  begun_ = Clock::now();
+  time_limit_.start(context_.settings.idle_limit);
   if (context_.kind != SessionKind::kRestore && context_.settings.max_send_rate > 0) {
     delivery_.limit_rate(std::min(kDefaultRate, context_.settings.max_send_rate));
   }
@@ -120,7 +116,7 @@ Result<void> Job::launch_extension() {
 void Job::on_frame(Frame frame) {
   if (aborted_) return;
   ByteReader reader(frame.body);
-  if (take_frame(frame, reader)) return progress();
+  if (take_frame(frame, reader)) return time_limit_.progress();
   stop(Error{Code::kIpc, 0, "a frame of the extension of '" + name() + "' " + wrong_with(reader)});
 }
 
@@ -169,7 +165,7 @@ void Job::begin() {
     }
   }
   has_begun_ = true;
-  progress();
+  time_limit_.progress();
   log_line(LogLevel::kInfo, subject() + " begins");
   context_.tell(FrameBuilder(FrameType::kBundleBegin).text(name()).error(std::nullopt).build());
   process_.extension->say(FrameBuilder(FrameType::kBegin).build());
@@ -304,7 +300,7 @@ void Job::not_recovered(const Error& error) {
 
 void Job::settle(uint64_t sequence, Outcome outcome) {
   if (phase_ != Phase::kRunning) return;
-  if (outcome != Outcome::kRefused) progress();
+  if (outcome != Outcome::kRefused) time_limit_.progress();
   if (delivery_.settle(sequence, outcome)) publication_.taken();
   if (outcome != Outcome::kRefused) delivery_.retry();
 }
@@ -335,15 +331,13 @@ Result<void> Job::publish(uint32_t request, const std::string& uri, UniqueFd con
     return failure(Code::kNotPermitted, "bundle '" + name() + "' takes no files now");
   }
   auto published = publication_.publish(request, uri, std::move(content));
-  if (published) progress();
+  if (published) time_limit_.progress();
   return published;
 }
 
 bool Job::update_timer(std::chrono::milliseconds limit) {
   if (phase_ != Phase::kRunning) return false;
-  limit_ = limit;
-  deadline_.set_limit(BootClock::now() + limit);
-  watch_deadline();
+  time_limit_.set(limit);
   return true;
 }
 
@@ -351,13 +345,7 @@ bool Job::update_rate(uint32_t files_per_second) {
   if (phase_ != Phase::kRunning || context_.kind == SessionKind::kRestore) return false;
   const auto cap = context_.settings.max_send_rate;
   const auto rate = cap == 0 ? files_per_second : std::min(files_per_second, cap);
-  const auto now = Clock::now();
-  if (rate == 0) {
-    deadline_.pause(now);
-  } else {
-    deadline_.resume(now);
-  }
-  watch_deadline();
+  time_limit_.pause(rate == 0);
   delivery_.limit_rate(rate);
   return true;
 }
@@ -380,33 +368,18 @@ void Job::abandon() {
   delivery_.abandon();
 }
 
-void Job::progress() { deadline_.progress(Clock::now()); }
-
-void Job::watch_deadline() {
-  context_.loop.cancel(std::exchange(deadline_timer_, 0));
-  if (const auto limit = deadline_.limit()) {
-    deadline_timer_ = context_.loop.call_at(*limit, [this] { on_deadline(); });
-  } else if (const auto end = deadline_.idle_end()) {
-    deadline_timer_ = context_.loop.call_at(*end, [this] { on_deadline(); });
-  }
-}
-
-void Job::on_deadline() {
-  deadline_timer_ = 0;
+void Job::on_time_up() {
   if (has_result()) return;
-  if (!deadline_.is_over(Clock::now(), BootClock::now())) return watch_deadline();
   ++context_.metrics.bundles_timed_out;
   if (!has_new_data()) return stop(time_out());
   if (process_.extension) process_.extension->kill();
 }
 
 Error Job::time_out() const {
-  std::string text = "bundle '" + name() + "' ";
-  text += limit_ ? "reached its time limit of " + std::to_string(limit_->count()) + " ms"
-                 : "made no progress";
+  std::string text = "bundle '" + name() + "' " + time_limit_.reason();
   text += " in phase '" + (waits_for_client() ? std::string("send") : stage_) + "'";
   if (!path_.empty()) text += " at '" + path_ + "'";
-  text += ", idle for " + seconds_text(deadline_.idle(Clock::now()));
+  text += ", idle for " + seconds_text(time_limit_.idle());
   if (delivery_.untaken() > 0)
     text += "; files that the client has not taken: " + std::to_string(delivery_.untaken());
   return {Code::kTimedOut, 0, text};
@@ -470,7 +443,7 @@ void Job::finish_if_done() {
 
 void Job::tell_end() {
   phase_ = Phase::kEnded;
-  context_.loop.cancel(deadline_timer_);
+  time_limit_.stop();
   publication_.end(
       error_.value_or(Error{Code::kExtensionDied, 0, "bundle '" + name() + "' has ended"}));
   if (has_begun_) {

@@ -17,7 +17,7 @@
 #include "native/service/metrics.h"
 #include "native/service/origin.h"
 #include "native/service/publication.h"
-#include "native/transfer/deadline.h"
+#include "native/service/time_limit.h"
 #include "native/transfer/token_bucket.h"
 
 namespace backupkit {
@@ -42,7 +42,6 @@ class Job {
  public:
   // `context` outlives the job.
   Job(const JobContext& context, BundleRequest request, size_t index, size_t batch);
-  ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
@@ -116,9 +115,7 @@ class Job {
   void not_recovered(const Error& error);
   [[nodiscard]] bool tell_extension(Frame frame);
   void settle_extension(uint64_t sequence, Outcome outcome);
-  void progress();
-  void watch_deadline();
-  void on_deadline();
+  void on_time_up();
   [[nodiscard]] Error time_out() const;
   void stop(Error error);
   [[nodiscard]] bool has_result() const;
@@ -156,9 +153,7 @@ class Job {
   bool aborted_ = false;        // what is still under way does not count
   bool exited_ = false;
 
-  Deadline deadline_;                               // counts from the start
-  std::optional<std::chrono::milliseconds> limit_;  // as updateTimer set it
-  Loop::TimerId deadline_timer_ = 0;
+  TimeLimit time_limit_;         // counts from the start
   std::string stage_ = "start";  // of the extension's work, as it says
   std::string path_;             // the last one it spoke of
 };
