@@ -1,7 +1,7 @@
 package org.backupkit;
 
 import java.util.concurrent.CompletableFuture;
-import org.backupkit.internal.Connection;
+import org.backupkit.internal.Descriptors;
 import org.backupkit.internal.Event;
 
 /** A file that the service made for its caller. Thread-safe. */
@@ -21,9 +21,7 @@ public final class FileData implements AutoCloseable {
             return CompletableFuture.completedFuture(
                 new FileData(new Fd(fds[0], () -> "of a reply", () -> {})));
           }
-          for (int fd : fds) {
-            Connection.closeQuietly(fd);
-          }
+          Descriptors.discard(fds);
           return CompletableFuture.failedFuture(
               new BackupException(
                   ErrorCode.IPC, ErrorCode.IPC.message() + ": a reply without its descriptor"));

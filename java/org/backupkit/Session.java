@@ -12,6 +12,7 @@ import org.backupkit.internal.AppCall;
 import org.backupkit.internal.Arguments;
 import org.backupkit.internal.Bridge;
 import org.backupkit.internal.Connection;
+import org.backupkit.internal.Descriptors;
 import org.backupkit.internal.Event;
 import org.backupkit.internal.ListWriter;
 import org.backupkit.internal.Replies;
@@ -110,7 +111,7 @@ final class Session implements Connection.Sink {
           ? appendUnderWay(parts, -1)
           : capabilities.use(number -> appendUnderWay(parts, number));
     } finally {
-      manifests.forEach(Connection::closeQuietly);
+      manifests.forEach(Descriptors::discard);
     }
   }
 

@@ -3,20 +3,15 @@ package org.backupkit.internal;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Function;
 import java.util.function.Supplier;
 import org.backupkit.BackupException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A connection to a service, with the one thread that pulls its events. Futures given from here
- * complete on that thread: only our own code may hang on them, and must not block. Thread-safe.
+ * A connection to a service: what it can be asked, and the one session that takes its events.
+ * Futures given from here complete on the thread that pulls events: only our own code may hang on
+ * them, and must not block. Thread-safe.
  */
 public final class Connection {
   /** Kinds of session, by number. */
@@ -31,30 +26,14 @@ public final class Connection {
 
   private static final int TAKEN = 0;
   private static final int CLOSED = 1;
-  private static final int FOREVER = -1;
 
-  private final NativeHandle client;
-  private final CountDownLatch freed = new CountDownLatch(1);
+  private final Conversation conversation;
   private final int servicePid;
-  private final Thread thread;
-  private final Settlements settlements = new Settlements(this::settle, System::nanoTime);
-  private final Map<Integer, CompletableFuture<Event.Reply>> pending = new ConcurrentHashMap<>();
-  private final AtomicInteger lastRequest = new AtomicInteger();
-  private volatile boolean ended;
-  private volatile boolean closed;
   private volatile @Nullable Sink session; // written by the event thread only
 
   private Connection(long client) {
     this.servicePid = Bridge.servicePid(client);
-    CountDownLatch freed = this.freed; // what frees the client must not hold this
-    this.client =
-        new NativeHandle(
-            client,
-            (address, lost) -> {
-              Bridge.destroy(address);
-              freed.countDown();
-            });
-    this.thread = SerialExecutor.daemon(this::pull, "backupkit-events");
+    this.conversation = new Conversation(client, new OpenSession());
   }
 
   /**
@@ -97,7 +76,7 @@ public final class Connection {
 
   private static Connection start(long client) {
     Connection connection = new Connection(client);
-    connection.thread.start();
+    connection.conversation.start();
     return connection;
   }
 
@@ -116,7 +95,7 @@ public final class Connection {
    * @return false once it died or the connection was closed
    */
   public boolean isAlive() {
-    return !ended && !closed;
+    return conversation.isAlive();
   }
 
   /**
@@ -125,7 +104,7 @@ public final class Connection {
    * @return false while it is open, and when the service died
    */
   public boolean isClosed() {
-    return closed;
+    return conversation.isClosed();
   }
 
   /**
@@ -136,7 +115,8 @@ public final class Connection {
    * @return the reply, with one descriptor
    */
   public CompletableFuture<Event.Reply> requestCapabilities(boolean measured, byte[] times) {
-    return ask((address, request) -> Bridge.requestCapabilities(address, request, measured, times));
+    return conversation.ask(
+        (address, request) -> Bridge.requestCapabilities(address, request, measured, times));
   }
 
   /**
@@ -145,7 +125,7 @@ public final class Connection {
    * @return the reply, with a JSON text
    */
   public CompletableFuture<Event.Reply> requestVersion() {
-    return ask((address, request) -> Bridge.requestVersion(address, request));
+    return conversation.ask((address, request) -> Bridge.requestVersion(address, request));
   }
 
   /**
@@ -154,7 +134,7 @@ public final class Connection {
    * @return the reply, with one descriptor of OpenMetrics text
    */
   public CompletableFuture<Event.Reply> requestMetrics() {
-    return ask((address, request) -> Bridge.requestMetrics(address, request));
+    return conversation.ask((address, request) -> Bridge.requestMetrics(address, request));
   }
 
   /**
@@ -167,7 +147,7 @@ public final class Connection {
    */
   public CompletableFuture<Event.Reply> appCall(AppCall call, String bundle, String argument) {
     byte[] bytes = argument.getBytes(StandardCharsets.UTF_8);
-    return ask(
+    return conversation.ask(
         (address, request) -> Bridge.appCall(address, request, call.ordinal(), bundle, bytes));
   }
 
@@ -179,7 +159,8 @@ public final class Connection {
    * @return the reply, after the report
    */
   public CompletableFuture<Event.Reply> dataSize(boolean precise, byte[] times) {
-    return ask((address, request) -> Bridge.dataSize(address, request, precise, times));
+    return conversation.ask(
+        (address, request) -> Bridge.dataSize(address, request, precise, times));
   }
 
   /**
@@ -190,7 +171,7 @@ public final class Connection {
    * @return the reply
    */
   public CompletableFuture<Event.Reply> openSession(Kind kind, Sink sink) {
-    return ask(
+    return conversation.ask(
         (address, request) -> Bridge.openSession(address, request, kind.ordinal()),
         reply -> {
           if (reply.error() == null) {
@@ -208,7 +189,7 @@ public final class Connection {
    * @return the reply
    */
   public CompletableFuture<Event.Reply> append(List<ListWriter.Part> parts, int capabilities) {
-    return ask(
+    return conversation.ask(
         (address, request) -> {
           for (int i = 0; i < parts.size(); i++) {
             ListWriter.Part part = parts.get(i);
@@ -226,7 +207,7 @@ public final class Connection {
    * @return the reply
    */
   public CompletableFuture<Event.Reply> fileHandle(String bundle, String uri) {
-    return ask((address, request) -> Bridge.fileHandle(address, request, bundle, uri));
+    return conversation.ask((address, request) -> Bridge.fileHandle(address, request, bundle, uri));
   }
 
   /**
@@ -238,7 +219,8 @@ public final class Connection {
    * @return the reply
    */
   public CompletableFuture<Event.Reply> publish(String bundle, String uri, int content) {
-    return ask((address, request) -> Bridge.publish(address, request, bundle, uri, content));
+    return conversation.ask(
+        (address, request) -> Bridge.publish(address, request, bundle, uri, content));
   }
 
   /**
@@ -249,7 +231,8 @@ public final class Connection {
    * @return the reply, with "true" or "false"
    */
   public CompletableFuture<Event.Reply> updateTimer(String bundle, int milliseconds) {
-    return ask((address, request) -> Bridge.updateTimer(address, request, bundle, milliseconds));
+    return conversation.ask(
+        (address, request) -> Bridge.updateTimer(address, request, bundle, milliseconds));
   }
 
   /**
@@ -260,7 +243,8 @@ public final class Connection {
    * @return the reply, with "true" or "false"
    */
   public CompletableFuture<Event.Reply> updateRate(String bundle, int filesPerSecond) {
-    return ask((address, request) -> Bridge.updateRate(address, request, bundle, filesPerSecond));
+    return conversation.ask(
+        (address, request) -> Bridge.updateRate(address, request, bundle, filesPerSecond));
   }
 
   /**
@@ -270,7 +254,7 @@ public final class Connection {
    * @return the reply, with a number: 0, or the code of why not
    */
   public CompletableFuture<Event.Reply> cancel(String bundle) {
-    return ask((address, request) -> Bridge.cancel(address, request, bundle));
+    return conversation.ask((address, request) -> Bridge.cancel(address, request, bundle));
   }
 
   /**
@@ -280,7 +264,7 @@ public final class Connection {
    * @return the reply, after which nothing comes to the sink
    */
   public CompletableFuture<Event.Reply> release(Sink sink) {
-    return ask(
+    return conversation.ask(
         (address, request) -> Bridge.release(address, request),
         reply -> {
           if (session == sink) {
@@ -297,7 +281,7 @@ public final class Connection {
    * @param sequence the file's
    */
   public void taken(long sequence) {
-    settlements.add(sequence, TAKEN);
+    conversation.settle(sequence, TAKEN);
   }
 
   /**
@@ -306,44 +290,22 @@ public final class Connection {
    * @param sequence the file's
    */
   public void closed(long sequence) {
-    settlements.add(sequence, CLOSED);
+    conversation.settle(sequence, CLOSED);
   }
 
   /** Tells the service now what became of files so far, of those that go together. */
   public void settle() {
-    settlements.send();
+    conversation.settle();
   }
 
   /** Ends the connection and waits until nothing of it is left. A second call does nothing. */
   public void close() {
-    closed = true;
-    shutdown();
-    if (Thread.currentThread() != thread) {
-      awaitTheEnd();
-    }
-  }
-
-  // The thread's, and the client's, which another thread's call may still be at.
-  private void awaitTheEnd() {
-    boolean interrupted = false;
-    for (boolean ended = false; !ended; ) {
-      try {
-        thread.join();
-        freed.await();
-        ended = true;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    conversation.close();
   }
 
   /** Ends the connection without waiting; for a Cleaner. */
   public void abandon() {
-    closed = true;
-    shutdown();
+    conversation.abandon();
   }
 
   /**
@@ -356,171 +318,32 @@ public final class Connection {
    */
   public Event.Reply await(Supplier<CompletableFuture<Event.Reply>> request)
       throws BackupException {
-    if (Thread.currentThread() == thread) {
-      throw new IllegalStateException(
-          "the thread that brings the reply must not wait for it: give the session an executor"
-              + " with threads of its own");
-    }
-    try {
-      return request.get().join();
-    } catch (CompletionException e) {
-      throw Replies.failure(e);
-    }
+    return conversation.await(request);
   }
 
-  /**
-   * Closes a descriptor that nobody wants.
-   *
-   * @param fd the descriptor
-   */
-  public static void closeQuietly(int fd) {
-    try {
-      Bridge.close(fd);
-    } catch (BackupException e) {
-      // It is gone in any case, and nothing was written through it.
-    }
-  }
-
-  private void settle(byte[] settled) {
-    try {
-      client.use(
-          address -> {
-            Bridge.settle(address, settled);
-            return settled;
-          });
-    } catch (BackupException | IllegalStateException e) {
-      // The connection has ended: nobody counts any more.
-    }
-  }
-
-  private void shutdown() {
-    try {
-      client.use(
-          address -> {
-            Bridge.shutdown(address);
-            return address;
-          });
-    } catch (IllegalStateException e) {
-      // Ended already.
-    }
-  }
-
-  @FunctionalInterface
-  private interface Send {
-    void send(long address, int request) throws BackupException;
-  }
-
-  private CompletableFuture<Event.Reply> ask(Send send) {
-    return ask(send, Function.identity());
-  }
-
-  // `first` runs on the event thread before anything else sees the reply; a failed one is passed on
-  // with its error.
-  private CompletableFuture<Event.Reply> ask(Send send, Function<Event.Reply, Event.Reply> first) {
-    CompletableFuture<Event.Reply> reply = new CompletableFuture<>();
-    int request = lastRequest.incrementAndGet();
-    pending.put(request, reply);
-    CompletableFuture<Event.Reply> result =
-        reply.thenApply(first).thenCompose(Connection::successful);
-    try {
-      settlements.send(); // what was closed before is known before it is asked for
-      if (ended) { // looked at after the put: the event thread fails what is there when it ends
-        throw Failures.disconnected();
-      }
-      client.use(
-          address -> {
-            send.send(address, request);
-            return request;
-          });
-    } catch (BackupException e) {
-      fail(request, e);
-    } catch (IllegalStateException e) {
-      fail(request, Failures.disconnected());
-    }
-    return result;
-  }
-
-  private void fail(int request, BackupException error) {
-    CompletableFuture<Event.Reply> reply = pending.remove(request);
-    if (reply != null) {
-      reply.completeExceptionally(error);
-    }
-  }
-
-  private static CompletableFuture<Event.Reply> successful(Event.Reply reply) {
-    BackupException error = reply.error();
-    if (error == null) {
-      return CompletableFuture.completedFuture(reply);
-    }
-    for (int fd : reply.fds()) {
-      closeQuietly(fd);
-    }
-    return CompletableFuture.failedFuture(error);
-  }
-
-  private void pull() {
-    BackupException reason = Failures.disconnected();
-    try {
-      int patience = FOREVER;
-      while (true) {
-        byte[] batch = await(patience);
-        if (batch == null) {
-          break;
-        }
-        List<Event> events = EventReader.read(batch, Connection::closeQuietly);
-        if (events.isEmpty()) {
-          patience = FOREVER;
-          settlements.leave();
-        } else if (events.stream().anyMatch(Event.FileReady.class::isInstance)) {
-          patience = Settlements.PATIENCE;
-          settlements.watch();
-        }
-        settlements.look();
-        events.forEach(this::dispatch);
-      }
-    } catch (BackupException e) {
-      reason = e;
-    } finally {
-      end(reason);
-    }
-  }
-
-  private byte @Nullable [] await(int patience) throws BackupException {
-    return client.use(address -> Bridge.awaitEvents(address, patience));
-  }
-
-  private void dispatch(Event event) {
-    Sink sink = session;
-    if (event instanceof Event.Reply reply) {
-      CompletableFuture<Event.Reply> waiting = pending.remove(reply.request());
-      if (waiting != null) {
-        waiting.complete(reply);
+  // The service's events on their way to the session that is open.
+  private final class OpenSession implements Sink {
+    @Override
+    public void accept(Event event) {
+      Sink open = session;
+      if (open != null) {
+        open.accept(event);
         return;
       }
-    } else if (sink != null) {
-      sink.accept(event);
-      return;
+      Descriptors.discard(event.fds());
+      if (event instanceof Event.FileReady file) {
+        taken(file.sequence());
+        closed(file.sequence());
+      }
     }
-    for (int fd : event.fds()) {
-      closeQuietly(fd);
-    }
-    if (event instanceof Event.FileReady file) {
-      taken(file.sequence());
-      closed(file.sequence());
-    }
-  }
 
-  private void end(BackupException reason) {
-    ended = true;
-    shutdown();
-    for (Integer request : List.copyOf(pending.keySet())) {
-      fail(request, reason);
+    @Override
+    public void died() {
+      Sink open = session;
+      session = null;
+      if (open != null && !isClosed()) {
+        open.died();
+      }
     }
-    Sink sink = session;
-    session = null;
-    if (sink != null && !closed) {
-      sink.died();
-    }
-    client.close();
   }
 }
