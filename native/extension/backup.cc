@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -26,10 +25,10 @@
 #include "native/extension/content.h"
 #include "native/extension/file_hasher.h"
 #include "native/extension/first_names.h"
-#include "native/extension/history.h"
 #include "native/extension/parts.h"
 #include "native/extension/read_ahead.h"
 #include "native/extension/report.h"
+#include "native/extension/rows.h"
 #include "native/extension/small_files.h"
 #include "native/extension/sqlite_unit.h"
 #include "native/io/tmpfile.h"
@@ -64,7 +63,7 @@ class Backup {
                     .hashes = settings.hashes_big_files,
                     .with_manifests = settings.is_incremental,
                     .row = [this](const ScanEntry& found,
-                                  const std::string& in) { return row(found, in); }},
+                                  const std::string& in) { return rows_.make(found, in); }},
                    link, hasher_, work_, account_, index_) {}
 
   Result<void> run(UniqueFd old_manifest);
@@ -76,16 +75,12 @@ class Backup {
   Result<void> take(const ScanEntry& found, BorrowedFd copy, ReadFile* read = nullptr);
   Result<bool> keep_unchanged(const ScanEntry& found);
   [[nodiscard]] bool is_too_long(const ScanEntry& found) const;
-  Result<std::optional<ManifestRow>> last_row(const std::string& path);
   Result<std::optional<SqliteUnit>> unit_of(const ScanEntry& found,
                                             const std::optional<ManifestRow>& old,
                                             std::optional<ManifestRow>& by);
   Result<void> take_unit(SqliteUnit unit, const std::optional<ManifestRow>& old,
                          const std::optional<ManifestRow>& by);
   Result<void> take_beside_before(const std::string* path);
-  Result<std::optional<ManifestRow>> held_by(const ScanEntry& found,
-                                             const std::optional<ManifestRow>& old,
-                                             BorrowedFd copy);
   Result<void> keep_last(const ScanEntry& found, const ManifestRow& old);
   Result<void> add_again(const ScanEntry& found, const std::optional<ManifestRow>& old);
   Result<void> add(const ScanEntry& found, const std::optional<ManifestRow>& old, BorrowedFd copy);
@@ -100,8 +95,6 @@ class Backup {
   }
   [[nodiscard]] bool may_keep(const ManifestRow& row, const Missed& missed) const;
   [[nodiscard]] std::string milliseconds_text() const { return std::to_string(seed_ / 1'000'000); }
-  [[nodiscard]] ManifestRow row(const ScanEntry& found, const std::string& in) const;
-  Result<void> keep_row(const ManifestRow& row);
   Result<void> store_row(const ManifestRow& row);
   Result<void> store_part_row(const ManifestRow& row);
   Result<void> send_index();
@@ -114,13 +107,13 @@ class Backup {
   uint64_t seed_ = now_in_ns();
   Work work_;
   FileHasher hasher_{link_, work_};
+  Rows rows_{settings_.labels, hasher_};
   std::vector<IndexItem> index_;
   Moves moves_;
   Account account_{settings_.rules, moves_};
   Parts parts_;
   SmallFiles small_files_;
   BigFiles big_files_;
-  std::unique_ptr<History> history_;  // of an incremental one
   std::string app_report_;
   FirstNames first_names_;
   Beside beside_;
@@ -138,9 +131,7 @@ Result<void> Backup::prepare(UniqueFd old_manifest) {
   if (settings_.is_incremental) {
     // Stores to mapped pages move a file's times at the latest when they are written back.
     if (::syncfs(sandbox_.get()) != 0) return errno_failure("sync of the sandbox");
-    auto history = History::open(sandbox_, std::move(old_manifest));
-    if (!history) return failure(history.error());
-    history_ = std::move(*history);
+    return rows_.open(sandbox_, std::move(old_manifest));
   }
   return {};
 }
@@ -162,12 +153,12 @@ Result<void> Backup::run(UniqueFd old_manifest) {
 // Where there is no last backup every file has to be read: that is what the other threads do then,
 // and else they look at directories.
 Result<void> Backup::walk() {
-  const bool reads_all = !history_ || history_->is_first();
+  const bool reads_all = !rows_.have_past();
   const size_t threads = ReadAhead::usual_threads();
   ReadAhead ahead(
       {.limit = settings_.packing_limit,
        .labels = settings_.labels,
-       .hashes = history_ != nullptr,
+       .hashes = rows_.are_kept(),
        .reads = reads_all,
        .threads = reads_all ? threads : 0},
       {[this](const ScanEntry& found, ReadFile* read) { return visit(found, read); },
@@ -198,7 +189,7 @@ Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
   }
   if (beside->is_kept()) return take(beside->member.found, beside->member.copy.borrow());
   if (!S_ISREG(found.mode)) return take(found, BorrowedFd());  // it belongs to no database
-  auto old = last_row(found.path);
+  auto old = rows_.last(found.path);
   if (!old) return failure(old.error());
   // Without a copy it was not there when its database was taken, and does not belong to it.
   return lose(found, *old, beside->lost.value_or(Handling{.fate = Fate::kVanished}));
@@ -207,9 +198,9 @@ Result<void> Backup::visit(const ScanEntry& found, ReadFile* read) {
 // Keeps the row of an entry that is neither another name of one nor one of several files that
 // belong together, if it is unchanged. False: it has to be looked at.
 Result<bool> Backup::keep_unchanged(const ScanEntry& found) {
-  if (!history_ || is_too_long(found) || may_be_database(found)) return false;
+  if (!rows_.are_kept() || is_too_long(found) || may_be_database(found)) return false;
   if (may_have_names(found)) return false;
-  auto kept = history_->keep_unchanged(found);
+  auto kept = rows_.keep_unchanged(found);
   if (!kept || !*kept) return kept;
   ++unchanged_;
   work_.space += occupied(found);
@@ -219,7 +210,7 @@ Result<bool> Backup::keep_unchanged(const ScanEntry& found) {
 
 // Takes an entry, as its `copy` has it if there is one.
 Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* read) {
-  auto old = last_row(found.path);
+  auto old = rows_.last(found.path);
   if (!old) return failure(old.error());
   if (is_too_long(found)) {
     return lose(found, *old, {.fate = Fate::kUnreadable, .sys_errno = ENAMETOOLONG});
@@ -231,7 +222,7 @@ Result<void> Backup::take(const ScanEntry& found, BorrowedFd copy, ReadFile* rea
     if (!unit) return failure(unit.error());
     if (auto& taken = *unit) return take_unit(std::move(*taken), *old, by);
   }
-  const auto held = held_by(found, *old, copy);
+  const auto held = rows_.held(found, *old, copy);
   if (!held) return failure(held.error());
   if (const auto& by = *held) return keep_last(found, *by);
   return read != nullptr ? add_read(found, *read) : add(found, *old, copy);
@@ -246,7 +237,7 @@ Result<std::optional<SqliteUnit>> Backup::unit_of(const ScanEntry& found,
   // Its locks may be waited for.
   if (auto sent = link_.flush(); !sent) return failure(sent.error());
   const auto wants = [&](const ScanEntry& now) -> Result<bool> {
-    auto held = held_by(now, old, BorrowedFd());
+    auto held = rows_.held(now, old, BorrowedFd());
     if (!held) return failure(held.error());
     by = std::move(*held);
     return !by;
@@ -280,35 +271,21 @@ Result<void> Backup::take_beside_before(const std::string* path) {
 // True when no archive, or no manifest, takes its path and what it leads to.
 bool Backup::is_too_long(const ScanEntry& found) const {
   if (std::max(found.path.size(), found.link_target.size()) > kMaxTarPath) return true;
-  if (!history_) return false;
-  if (!may_have_names(found)) return !fits_a_row(found.path, found.link_target);
+  if (!may_have_names(found)) return !rows_.fit(found.path, found.link_target);
   const FirstName* first = first_names_.find(found);
-  return !fits_a_row(found.path, first != nullptr ? first->path : "");
-}
-
-Result<std::optional<ManifestRow>> Backup::last_row(const std::string& path) {
-  if (!history_) return std::nullopt;
-  return history_->match(path);
-}
-
-// The row by which an earlier backup holds what the entry is, if one does.
-Result<std::optional<ManifestRow>> Backup::held_by(const ScanEntry& found,
-                                                   const std::optional<ManifestRow>& old,
-                                                   BorrowedFd copy) {
-  if (!history_) return std::nullopt;
-  return history_->held(old, found, copy, settings_.labels, hasher_);
+  return !rows_.fit(found.path, first != nullptr ? first->path : "");
 }
 
 // Keeps the row of what an earlier backup holds, and nothing else.
 Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
-  ManifestRow kept = row(found, old.in);
+  ManifestRow kept = rows_.make(found, old.in);
   kept.hash = old.hash;
   kept.xattrs = old.xattrs;
   kept.holes = old.holes;
   kept.is_incremental = false;
   ++unchanged_;
   work_.space += occupied(found);
-  history_->take(found.inode);
+  rows_.take(found);
   first_names_.note(found, {.path = found.path, .sent = false});
   return store_row(kept);
 }
@@ -317,7 +294,7 @@ Result<void> Backup::keep_last(const ScanEntry& found, const ManifestRow& old) {
 Result<void> Backup::add_again(const ScanEntry& found, const std::optional<ManifestRow>& old) {
   const FirstName& first = *first_names_.find(found);
   if (first.lost) return lose(found, old, *first.lost);
-  ManifestRow link = row(found, "");
+  ManifestRow link = rows_.make(found, "");
   link.type = EntryType::kHardLink;
   link.target = first.path;
   const bool is_known = old && old->type == EntryType::kHardLink && old->target == first.path;
@@ -352,8 +329,7 @@ Result<void> Backup::miss(const Missed& missed) {
   if (missed.fate != Fate::kUnreadable) return {};
   (void)beside_.take(missed.path);
   if (auto taken = take_beside_before(&missed.path); !taken) return taken;
-  if (!history_) return {};
-  return history_->keep(missed.path, [&](const ManifestRow& row) {
+  return rows_.keep(missed.path, [&](const ManifestRow& row) {
     const bool keeps = may_keep(row, missed);
     if (keeps) work_.space += content_of(row);
     return keeps;
@@ -371,7 +347,7 @@ Result<void> Backup::lose(const ScanEntry& found, const std::optional<ManifestRo
   ManifestRow kept = *old;
   kept.is_incremental = false;
   work_.space += content_of(kept);
-  return keep_row(kept);
+  return rows_.add(kept);
 }
 
 // Whether the row still says what would be restored by it.
@@ -397,7 +373,7 @@ Result<void> Backup::add_plain(ScanEntry found, const std::optional<ManifestRow>
   auto part = parts_.add(header_of(found));
   if (!part) return failure(part.error());
   first_names_.note(found, {.path = found.path});
-  return store_part_row(row(found, *part));
+  return store_part_row(rows_.make(found, *part));
 }
 
 Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>& old,
@@ -415,7 +391,7 @@ Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>&
   FirstName first{.path = found.path};
   if (is_big) first.item = index_.size() - 1;
   first_names_.note(found, first);
-  ManifestRow added = row(found, handling->in);
+  ManifestRow added = rows_.make(found, handling->in);
   added.hash = std::move(handling->hash);
   if (is_big) return store_row(added);
   work_.bytes_packed += found.size;
@@ -426,32 +402,20 @@ Result<void> Backup::add_file(ScanEntry found, const std::optional<ManifestRow>&
 Result<void> Backup::add_read(const ScanEntry& found, ReadFile& read) {
   auto part = parts_.add_encoded(std::move(read.encoded));
   if (!part) return failure(part.error());
-  ManifestRow added = row(found, *part);
+  ManifestRow added = rows_.make(found, *part);
   added.hash = std::move(read.hash);
   work_.space += occupied(found);
   work_.bytes_packed += found.size;
   return store_part_row(added);
 }
 
-ManifestRow Backup::row(const ScanEntry& found, const std::string& in) const {
-  if (!history_) return {};
-  ManifestRow made = row_of(found, history_->scan_start());
-  made.in = in;
-  made.is_incremental = true;
-  return made;
-}
-
-Result<void> Backup::keep_row(const ManifestRow& row) {
-  return history_ ? history_->add(row) : Result<void>{};
-}
-
 Result<void> Backup::store_row(const ManifestRow& row) {
   account_.store();
-  return keep_row(row);
+  return rows_.add(row);
 }
 
 Result<void> Backup::store_part_row(const ManifestRow& row) {
-  if (auto noted = history_ ? parts_.note(row) : Result<void>{}; !noted) return noted;
+  if (auto noted = parts_.note(row); !noted) return noted;
   return store_row(row);
 }
 
@@ -462,11 +426,9 @@ Result<void> Backup::send_index() {
   if (!file) return failure(file.error());
   std::vector<UniqueFd> fds;
   fds.push_back(std::move(*file));
-  if (history_) {
-    auto manifest = history_->finish(big_files_.corrections());
-    if (!manifest) return failure(manifest.error());
-    fds.push_back(std::move(*manifest));
-  }
+  auto manifest = rows_.finish(big_files_.corrections());
+  if (!manifest) return failure(manifest.error());
+  if (manifest->is_open()) fds.push_back(std::move(*manifest));
   auto sent = link_.send_file("manage.json", std::move(fds));
   if (!sent) return failure(sent.error());
   return {};
@@ -477,7 +439,7 @@ Result<void> Backup::send_report() {
     if (auto sent = link_.report(app_report_); !sent) return sent;
   }
   Tally tally;
-  tally.kind = history_ ? "incremental" : "full";
+  tally.kind = rows_.are_kept() ? "incremental" : "full";
   tally.unchanged = unchanged_;
   link_.moved(work_.moved());
   tally.bytes_moved = work_.bytes_packed;
@@ -487,7 +449,7 @@ Result<void> Backup::send_report() {
   account_.write(tally, more);
   more["resent"] = work_.resent;
   more["spaceOccupied"] = work_.space;
-  if (history_ && !history_->why_full().empty()) more["whyFull"] = history_->why_full();
+  if (const auto why = rows_.why_full(); !why.empty()) more["whyFull"] = why;
   return link_.report(result_report(tally, more));
 }
 
