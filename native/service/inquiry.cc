@@ -106,6 +106,20 @@ void Inquiry::limit(std::chrono::milliseconds time, std::optional<Error> error) 
 
 void Inquiry::on_frame(Frame frame) {
   ByteReader reader(frame.body);
+  take_frame(frame, reader);
+  if (!reader.ok()) {
+    const auto who = bundle_.empty() ? "the survey" : "the extension of '" + bundle_ + "'";
+    error_ = Error{Code::kIpc, 0, "a frame of " + who + " " + wrong_with(reader)};
+    return process_.extension->kill();
+  }
+  if (frame.type != FrameType::kDone) return;
+  said_ = true;
+  if (bundle_.empty()) return on_exit();  // a survey, of which a part may wait for ever
+  if (process_.hook) process_.hook->finish("");
+  limit(kLongestEnd, std::nullopt);
+}
+
+void Inquiry::take_frame(Frame& frame, ByteReader& reader) {
   if (frame.type == FrameType::kOpened) {
     process_.extension->say(FrameBuilder(FrameType::kBegin).build());
   } else if (frame.type == FrameType::kFile && !frame.fds.empty()) {
@@ -114,15 +128,12 @@ void Inquiry::on_frame(Frame frame) {
     error_ = Error{Code::kOutOfMemory, 0, "no descriptor is free for the capability file"};
   } else if (frame.type == FrameType::kReport) {
     answer_.text = reader.get_text(kMaxText);
-    if (report_) report_(answer_.text);
+    if (report_ && reader.ok()) report_(answer_.text);
   } else if (frame.type == FrameType::kRecovered && !std::exchange(has_recovered_, true)) {
-    log_line(LogLevel::kWarning, "'" + bundle_ + "': " + reader.get_text(kMaxText));
+    const auto what = reader.get_text(kMaxText);
+    if (reader.ok()) log_line(LogLevel::kWarning, "'" + bundle_ + "': " + what);
   } else if (frame.type == FrameType::kDone) {
-    said_ = true;
     if (auto error = read_error(reader)) error_ = std::move(error);
-    if (bundle_.empty()) return on_exit();  // a survey, of which a part may wait for ever
-    if (process_.hook) process_.hook->finish("");
-    limit(kLongestEnd, std::nullopt);
   }
 }
 

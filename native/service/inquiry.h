@@ -34,7 +34,8 @@ class Inquiry {
   // A call of the bundle's own code, or of its extension. Without a hook program that knows it the
   // answer is "". Error kTimedOut where getBackupInfo takes longer than five seconds; a
   // compatibility call has one, and then the answer is "". Error kInvalidArgument: it is not
-  // installed. That of launch(), with `stuck`, which then has it where its extension does not end.
+  // installed; kIpc: it died before its answer, or has a text in it of more than kMaxText bytes.
+  // That of launch(), with `stuck`, which then has it where its extension does not end.
   [[nodiscard]] static Result<std::unique_ptr<Inquiry>> app_call(Loop& loop, BorrowedFd root,
                                                                  const std::string& bundle,
                                                                  AppCall call, std::string argument,
@@ -52,6 +53,7 @@ class Inquiry {
   explicit Inquiry(Loop& loop) : loop_(loop) {}
 
   void on_frame(Frame frame);
+  void take_frame(Frame& frame, ByteReader& reader);
   void on_exit();
   void on_end(std::optional<int> status);
   void end_if_done();

@@ -432,16 +432,36 @@ TEST_F(ServerTest, an_extension_that_is_done_before_its_files_were_taken_holds_n
   EXPECT_TRUE(talk.leave());
 }
 
-TEST_F(ServerTest, an_extension_that_is_asked_has_one_line_of_the_log) {
+// What the extension of it says; ok where it has an answer.
+Result<std::string> answer_of(const std::string& bundle) {
   Talk talk;
-  talk.install("com.example.recovers");
-  testing::internal::CaptureStderr();
+  talk.install(bundle);
   talk.say(FrameBuilder(FrameType::kAppCall)
                .number(uint32_t{1})
                .number(static_cast<uint8_t>(AppCall::kCleanTemp))
-               .text("com.example.recovers")
+               .text(bundle)
                .fd(sealed_memfd("argument", {}).value()));
-  EXPECT_EQ(talk.hear(FrameType::kReply).type, FrameType::kReply);
+  const Frame answer = talk.hear(FrameType::kReply);
+  EXPECT_EQ(answer.type, FrameType::kReply);
+  ByteReader reader(answer.body);
+  EXPECT_EQ(reader.get<uint32_t>(), 1U);
+  if (auto error = read_error(reader)) return failure(std::move(*error));
+  return reader.get_text(kMaxText);
+}
+
+TEST_F(ServerTest, an_extension_that_is_asked_answers_with_at_most_32_KiB) {
+  EXPECT_EQ(answer_of("com.example.text-32768"), std::string(kMaxText, 'x'));
+  const auto longer = answer_of("com.example.text-32769");
+  ASSERT_FALSE(longer) << "an answer of " << longer->size() << " bytes";
+  EXPECT_EQ(longer.error().code, Code::kIpc);
+  EXPECT_TRUE(longer.error().message().contains(
+      "extension of 'com.example.text-32769' has a text of more than 32768 bytes"))
+      << longer.error().message();
+}
+
+TEST_F(ServerTest, an_extension_that_is_asked_has_one_line_of_the_log) {
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(answer_of("com.example.recovers"));
   const auto log = testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::ranges::count(log, '\n'), 1) << log;
 }
