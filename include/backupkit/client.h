@@ -1,11 +1,11 @@
 // A connection to a backup service, for programs without Java and for the Java bridge.
 //
 //   auto client = backupkit::Client::connect("/run/backupkit/service.sock");
-//   (*client)->open_session(1, 0);                  // request 1: a backup
-//   auto batch = (*client)->await();                // its Reply, and later the session's events
+//   (*client)->open_session(1, 0);         // request 1: a backup
+//   auto batch = (*client)->await();       // its reply, and later the session's events
+//   auto events = backupkit::read_events(std::move(**batch));  // event.h
 //
-// Requests are answered by events with the request's number. The frames and their fields are in
-// native/protocol/wire.h.
+// Requests are answered by replies with the request's number.
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,8 @@
 
 namespace backupkit {
 
-// What arrived together: frames as on the wire, back to back, and their descriptors in order.
+// What arrived together: frames as on the wire, back to back, and their descriptors in order;
+// read_events() of event.h takes it.
 struct EventBatch {
   std::vector<uint8_t> frames;
   std::vector<UniqueFd> fds;
@@ -63,8 +64,8 @@ class Client {
   // Ends the connection: await() gives the end, every later request an Error. May be repeated.
   void shut_down();
 
-  // `measured`: with the size of the data, which is walked for it. `times`: sealed times as in
-  // wire.h; empty: every bundle.
+  // `measured`: with the size of the data, which is walked for it. `times`: those of
+  // encode_times() in bundle_list.h; empty: every bundle.
   [[nodiscard]] Result<void> capabilities(uint32_t request, bool measured,
                                           std::span<const uint8_t> times);
   [[nodiscard]] Result<void> version(uint32_t request);
@@ -78,8 +79,9 @@ class Client {
                                        std::span<const uint8_t> times);
   // `kind`: 0 backup, 1 restore, 2 incremental backup.
   [[nodiscard]] Result<void> open_session(uint32_t request, uint8_t kind);
-  // `list` as in wire.h; `more`: another append with the same request follows. The descriptors are
-  // read from offset 0, whatever their position, and not kept; `manifests` are at most 250.
+  // `list`: that of encode_list() in bundle_list.h; `more`: another append with the same request
+  // follows. The descriptors are read from offset 0, whatever their position, and not kept;
+  // `manifests` are at most 250.
   [[nodiscard]] Result<void> append(uint32_t request, bool more, std::span<const uint8_t> list,
                                     BorrowedFd capability_file,
                                     std::span<const BorrowedFd> manifests);

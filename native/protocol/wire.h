@@ -74,6 +74,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backupkit/bundle_list.h"  // IWYU pragma: export
 #include "backupkit/error.h"
 #include "backupkit/unique_fd.h"
 #include "native/base/bytes.h"
@@ -216,27 +217,8 @@ void append(const Frame& frame, ByteWriter& bytes);
                                                         std::vector<UniqueFd> fds,
                                                         bool truncated = false);
 
-// One bundle as a client asked for it.
-struct BundleRequest {
-  std::string name;
-  std::string source;    // its name in the capability file of a restore, where that is another
-  std::string app_info;  // JSON for the app's own code, or empty
-  std::string options;   // a JSON object of our own keys, or empty
-  int32_t priority = 0;
-  int64_t last_time = 0;  // seconds since the epoch; 0: never
-  bool has_manifest = false;
-  UniqueFd manifest;  // filled in by the receiver of the frame
-};
-
-// When a bundle was last backed up incrementally.
-struct BundleTime {
-  std::string name;
-  int64_t seconds = 0;
-};
-
-[[nodiscard]] Bytes encode_list(std::span<const BundleRequest> list);
+// What backupkit/bundle_list.h encodes.
 [[nodiscard]] Result<std::vector<BundleRequest>> decode_list(std::span<const uint8_t> bytes);
-[[nodiscard]] Bytes encode_times(std::span<const BundleTime> times);
 [[nodiscard]] Result<std::vector<BundleTime>> decode_times(std::span<const uint8_t> bytes);
 
 }  // namespace backupkit

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backupkit/client.h"
+#include "backupkit/event.h"
 #include "native/io/unix_socket.h"
 #include "native/protocol/channel.h"
 #include "tests/fuzz/before_recvmsg.h"
@@ -74,13 +75,11 @@ class Service {
 
 // What a program does with what comes.
 void take(Client& client, EventBatch batch) {
-  const auto frames = decode_message(batch.frames, std::move(batch.fds));
-  if (!frames) return client.shut_down();
+  const auto events = read_events(std::move(batch));
+  if (!events) return client.shut_down();
   std::vector<Settled> settled;
-  for (const auto& frame : *frames) {
-    check(!frame.lost_fds);
-    ByteReader reader(frame.body);
-    if (frame.type == FrameType::kFileReady) settled.push_back({reader.get<uint64_t>(), 0});
+  for (const auto& event : *events) {
+    if (event.kind == EventKind::kFileReady) settled.push_back({event.sequence, 0});
   }
   (void)client.settle(settled);  // the service may have gone
 }

@@ -25,9 +25,10 @@
 #include <utility>
 #include <vector>
 
+#include "backupkit/bundle_list.h"
 #include "backupkit/client.h"
+#include "backupkit/event.h"
 #include "native/io/copy.h"
-#include "native/protocol/wire.h"
 
 namespace backupkit {
 namespace {
@@ -124,64 +125,58 @@ class Drive {
     auto batch = client_.await();
     gone_ = !batch || !*batch;
     if (gone_) return false;
-    auto frames = decode_message((*batch)->frames, std::move((*batch)->fds));
-    if (!frames) return false;
-    for (auto& frame : *frames) {
-      if (!take(frame)) return false;
+    auto events = read_events(std::move(**batch));
+    if (!events) return false;
+    for (auto& event : *events) {
+      if (!take(event)) return false;
     }
     return true;
   }
 
-  bool take(Frame& frame) {
-    ByteReader reader(frame.body);
-    switch (frame.type) {
-      case FrameType::kReply:
-        replied_ = reader.get<uint32_t>();
+  bool take(Event& event) {
+    switch (event.kind) {
+      case EventKind::kReply:
+        replied_ = event.request;
         // That one file could not be looked at early ends nothing.
-        if (const auto error = read_error(reader); error && !named_.contains(replied_)) {
-          end_.emplace(static_cast<int>(error->code), error->message());
-        }
-        if (!frame.fds.empty()) capabilities_ = std::move(frame.fds[0]);
+        if (event.error && !named_.contains(replied_)) end_with(event.error);
+        if (!event.fds.empty()) capabilities_ = std::move(event.fds[0]);
         return true;
-      case FrameType::kBundleBegin:
-      case FrameType::kBundleEnd: {
+      case EventKind::kBundleBegin:
+      case EventKind::kBundleEnd:
         begun_ = true;
-        (void)reader.get_text(kMaxNameText);
-        const auto error = read_error(reader);
-        if (error || frame.type == FrameType::kBundleEnd) {
-          end_.emplace(error ? static_cast<int>(error->code) : 0, error ? error->message() : "");
-        }
+        if (event.error || event.kind == EventKind::kBundleEnd) end_with(event.error);
         return true;
-      }
-      case FrameType::kResultReport:
-        (void)reader.get_text(kMaxNameText);
-        report_ << reader.get_text(kMaxText) << '\n';
+      case EventKind::kResultReport:
+        report_ << event.text << '\n';
         return true;
-      case FrameType::kFileReady:
-        return take_file(frame, reader);
+      case EventKind::kFileReady:
+        return take_file(event);
       default:
         return true;
     }
   }
 
-  bool take_file(Frame& frame, ByteReader& reader) {
-    const auto sequence = reader.get<uint64_t>();
-    (void)reader.get_text(kMaxNameText);
-    const auto path = files_ / reader.get_text(kMaxNameText);
-    const bool is_there = !frame.fds.empty();
+  void end_with(const std::optional<Error>& error) {
+    end_.emplace(error ? static_cast<int>(error->code) : 0, error ? error->message() : "");
+  }
+
+  bool take_file(Event& file) {
+    const auto path = files_ / file.uri;
+    const bool is_there = !file.fds.empty();
     if (is_there && restores_) {
       const UniqueFd from(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      auto copied = complete(from.borrow(), frame.fds[0].borrow(), copier_);
+      auto copied = complete(from.borrow(), file.fds[0].borrow(), copier_);
       if (!copied) return false;
       copied_ += *copied;
-    } else if (is_there && !copy(frame.fds[0].borrow(), path)) {
+    } else if (is_there && !copy(file.fds[0].borrow(), path)) {
       return false;
     }
-    if (path.filename() == "manage.json" && frame.fds.size() > 1 && !take_manifest(frame.fds[1])) {
+    if (path.filename() == "manage.json" && file.fds.size() > 1 && !take_manifest(file.fds[1])) {
       return false;
     }
-    frame.fds.clear();
-    if (!client_.settle(std::array{Settled{sequence, 0}, Settled{sequence, 1}})) return false;
+    file.fds.clear();
+    if (!client_.settle(std::array{Settled{file.sequence, 0}, Settled{file.sequence, 1}}))
+      return false;
     if (!restores_) return true;
     const auto name = path.filename().string();
     if (is_there && !gives_) {

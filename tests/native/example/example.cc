@@ -1,30 +1,32 @@
 // example BACKUPD ROOT: prints the apps of a device root, as a private service lists them.
 #include <backupkit/client.h>
-#include <unistd.h>
+#include <backupkit/event.h>
 
-#include <array>
+#include <fstream>
 #include <iostream>
+#include <string>
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  const auto fail = [](const auto& failed) {
-    std::cerr << failed.error().message() << '\n';
+  const auto fail = [](const backupkit::Error& error) {
+    std::cerr << error.message() << '\n';
     return 1;
   };
   auto client = backupkit::Client::embed(argv[1], argv[2]);
-  if (!client) return fail(client);
+  if (!client) return fail(client.error());
   const auto asked = (*client)->capabilities(1, false, {});
-  if (!asked) return fail(asked);
-  const auto reply = (*client)->await();
-  if (!reply) return fail(reply);
-  if (!*reply || (*reply)->fds.empty()) return 1;  // it is an error, or the service has gone
-
-  const int list = (*reply)->fds[0].get();
-  std::array<char, 4096> text{};
-  for (off_t at = 0;;) {
-    const ssize_t got = ::pread(list, text.data(), text.size(), at);
-    if (got <= 0) return got == 0 ? 0 : 1;
-    std::cout.write(text.data(), got);
-    at += got;
+  if (!asked) return fail(asked.error());
+  for (;;) {
+    auto batch = (*client)->await();
+    if (!batch) return fail(batch.error());
+    if (!*batch) return 1;  // the service has gone
+    const auto events = backupkit::read_events(std::move(**batch));
+    if (!events) return fail(events.error());
+    for (const auto& event : *events) {
+      if (event.error) return fail(*event.error);
+      const int list = event.fds.at(0).get();
+      std::cout << std::ifstream("/proc/self/fd/" + std::to_string(list)).rdbuf();
+      return 0;
+    }
   }
 }
