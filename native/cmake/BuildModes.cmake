@@ -19,9 +19,9 @@ target_compile_options(
             -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Wcast-qual
             -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough)
 # What is built is the same wherever it is built.
-target_compile_options(
-  backupkit_options INTERFACE "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>"
-                              "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_BINARY_DIR}=build>")
+set(prefix_maps "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>"
+                "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_BINARY_DIR}=build>")
+target_compile_options(backupkit_options INTERFACE ${prefix_maps})
 # What a program does not use is left out of it.
 if(NOT BACKUPKIT_FUZZ AND NOT BACKUPKIT_SANITIZE)
   target_compile_options(backupkit_options
@@ -29,6 +29,8 @@ if(NOT BACKUPKIT_FUZZ AND NOT BACKUPKIT_SANITIZE)
   target_link_options(backupkit_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-Wl,--gc-sections>)
 endif()
 if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # What is compiled at last by the linker says where: the build's id is a hash of that, too.
+  target_link_options(backupkit_options INTERFACE ${prefix_maps})
   # What only the linker sees: one name for two things.
   target_link_options(backupkit_options INTERFACE $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror=odr>
                                                   $<$<BOOL:${BACKUPKIT_WERROR}>:-Werror=lto-type-mismatch>)
