@@ -62,6 +62,15 @@ class WriteOutTest : public Census {
   // What runs a test for another machine may have one of its own.
   [[nodiscard]] std::ptrdiff_t more_threads() const { return threads() - before_; }
 
+  // The kernel tells who joins a thread of its end before the thread has gone from /proc.
+  void await_no_more_threads() const {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (more_threads() > 0 && std::chrono::steady_clock::now() < patience) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(more_threads(), 0);
+  }
+
  private:
   const std::ptrdiff_t before_ = threads();
 };
@@ -81,7 +90,7 @@ TEST_F(WriteOutTest, much_is_written_out_on_one_thread_which_goes_with_it) {
     for (uint64_t bytes = 0; bytes < (1U << 30); bytes += 100U << 20) work.note(bytes);
     EXPECT_EQ(more_threads(), 1);
   }
-  EXPECT_EQ(more_threads(), 0);
+  await_no_more_threads();
 }
 
 TEST_F(WriteOutTest, what_was_written_so_far_is_on_the_disk_soon) {
