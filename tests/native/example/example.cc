@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <utility>
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
