@@ -171,7 +171,7 @@ Result<void> Hook::send(const std::string& text) {
       auto ready = link_->await(channel_.borrow(), true, kNever);
       if (!ready) return failure(ready.error());
     } else {
-      return threw("has ended");
+      return ended("has ended");
     }
   }
   return {};
@@ -196,13 +196,20 @@ Result<std::optional<std::string>> Hook::line(Clock::time_point until) {
     if (got > 0) {
       received_.append(bytes.data(), static_cast<size_t>(got));
     } else if (got == 0 || errno != EAGAIN) {
-      return threw("has ended without an answer");
+      return ended("has ended without an answer");
     } else {
       auto ready = link_->await(channel_.borrow(), false, until);
       if (!ready) return failure(ready.error());
       if (!*ready && link_->now() >= until) return std::nullopt;
     }
   }
+}
+
+// The program dies with the service, whose socket may be closed later: in the order in which its
+// threads end. What only the service's death has ended is no failure of the app.
+std::unexpected<Error> Hook::ended(std::string_view how) {
+  if (auto there = link_->check(); !there) return failure(there.error());
+  return threw(how);
 }
 
 bool Hook::was_asked(const json& id) const {

@@ -56,6 +56,7 @@ class Hook {
   [[nodiscard]] Result<void> take_other(Polling& polling, const nlohmann::json& answer);
   [[nodiscard]] Result<void> take_progress(Polling& polling, const Result<std::string>& answer);
   [[nodiscard]] Result<std::optional<std::string>> line(Clock::time_point until);
+  [[nodiscard]] std::unexpected<Error> ended(std::string_view how);
   [[nodiscard]] bool was_asked(const nlohmann::json& id) const;
   [[nodiscard]] Result<std::string> text_of(const nlohmann::json& answer) const;
 

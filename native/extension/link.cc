@@ -56,12 +56,14 @@ Result<void> Link::receive() {
 Result<void> Link::take(Channel::Arrival arrival) {
   if (arrival.receipt != Receipt::kMessage) return failure(Code::kClosed, "the service has gone");
   for (auto& frame : arrival.frames) {
-    if (frame.type != FrameType::kSettled) {
+    if (frame.type == FrameType::kChecked) {
+      checked_ = true;
+    } else if (frame.type == FrameType::kSettled) {
+      ByteReader reader(frame.body);
+      if (auto settled = settle(reader); !settled) return settled;
+    } else {
       frames_.push_back(std::move(frame));
-      continue;
     }
-    ByteReader reader(frame.body);
-    if (auto settled = settle(reader); !settled) return settled;
   }
   return {};
 }
@@ -235,6 +237,16 @@ Result<void> Link::tell_moved() {
 }
 
 Result<void> Link::opened() { return ask(FrameType::kOpened, FrameType::kBegin); }
+
+Result<void> Link::check() {
+  checked_ = false;
+  if (auto sent = send(FrameBuilder(FrameType::kCheck).build()); !sent) return sent;
+  while (!checked_) {
+    auto heard = await(BorrowedFd(), false, Clock::time_point::max());
+    if (!heard) return failure(heard.error());
+  }
+  return {};
+}
 
 Result<void> Link::recovered(std::string_view what) {
   return send(FrameBuilder(FrameType::kRecovered).text(what).build());

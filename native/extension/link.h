@@ -83,6 +83,9 @@ class Link {
   // Says that the sandbox is open, and waits until the bundle is to begin.
   [[nodiscard]] Result<void> opened();
 
+  // Waits until the service has said that it is there.
+  [[nodiscard]] Result<void> check();
+
   // Says what became of an interrupted restore.
   [[nodiscard]] Result<void> recovered(std::string_view what);
   [[nodiscard]] Result<void> hook_ready(bool takes_release);
@@ -128,6 +131,7 @@ class Link {
   std::deque<Frame> frames_;
   std::map<uint64_t, Frame> untaken_;  // sent or to be sent, and not yet taken
   std::set<uint64_t> open_;            // sequences whose descriptor the receiver still has
+  bool checked_ = false;
   std::optional<uint64_t> credit_;
   uint64_t sequence_ = 0;
   uint64_t sent_ = 0;  // the last sequence that was sent

@@ -41,6 +41,7 @@
 //   68 Settled      u64 sequence, u8 outcome
 //   69 Frozen       (answers Freeze)
 //   70 Begin        (answers Opened, in its turn)
+//   71 Checked      (answers Check)
 // extension -> service
 //   80 File         u64 sequence, text uri, error [+ file [+ manifest]]
 //   81 Published    u32 request, error
@@ -53,6 +54,7 @@
 //   88 Recovered    text what became of an interrupted restore
 //   89 Moved        u64 packed, u64 passed, u64 unpacked: bytes of content so far
 //   90 Opened       the sandbox (answers Start; a Done instead of it refuses to begin)
+//   91 Check        whether the service is there
 //
 // The sealed list of Append: u32 n, n x {text name, text source, text app's info, text options,
 // i32 priority, i64 time of the last incremental backup, u8 has manifest}. Of several Append with
@@ -120,6 +122,7 @@ enum class FrameType : uint16_t {
   kSettled = 68,
   kFrozen = 69,
   kBegin = 70,
+  kChecked = 71,
   kFile = 80,
   kPublished = 81,
   kReport = 82,
@@ -131,6 +134,7 @@ enum class FrameType : uint16_t {
   kRecovered = 88,
   kMoved = 89,
   kOpened = 90,
+  kCheck = 91,
 };
 
 // What an extension is for; a session is one of the first three.

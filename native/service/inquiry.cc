@@ -122,6 +122,8 @@ void Inquiry::on_frame(Frame frame) {
 void Inquiry::take_frame(Frame& frame, ByteReader& reader) {
   if (frame.type == FrameType::kOpened) {
     process_.extension->say(FrameBuilder(FrameType::kBegin).build());
+  } else if (frame.type == FrameType::kCheck) {
+    process_.extension->say(FrameBuilder(FrameType::kChecked).build());
   } else if (frame.type == FrameType::kFile && !frame.fds.empty()) {
     answer_.file = std::move(frame.fds[0]);
   } else if (frame.type == FrameType::kFile) {

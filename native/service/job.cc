@@ -142,6 +142,8 @@ bool Job::take_frame(Frame& frame, ByteReader& reader) {
     case FrameType::kThaw:
       freezer_.reset();
       return reader.done();
+    case FrameType::kCheck:
+      return reader.done() && tell_extension(FrameBuilder(FrameType::kChecked).build());
     case FrameType::kRecovered:
       return take_recovered(reader);
     case FrameType::kMoved:

@@ -44,6 +44,7 @@ const std::map<FrameType, std::string_view> kFields = {
     {FrameType::kFreeze, ""},         {FrameType::kThaw, ""},
     {FrameType::kRecovered, "t"},     {FrameType::kMoved, "sss"},
     {FrameType::kOpened, ""},         {FrameType::kBegin, ""},
+    {FrameType::kCheck, ""},          {FrameType::kChecked, ""},
 };
 
 constexpr std::array<std::string_view, 10> kBundles = {

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "native/extension/hook.h"
 #include "native/extension/mapping.h"
 #include "native/io/unix_socket.h"
+#include "native/protocol/channel.h"
 #include "tests/fuzz/fuzzer.h"
 
 namespace backupkit {
@@ -33,10 +35,13 @@ class App {
     check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
     program_.reset(ends[0]);
     channel_.reset(ends[1]);
+    auto pair = seqpacket_pair().value();
+    service_.emplace(std::move(pair.first));
+    link_ = std::move(pair.second);
   }
 
   UniqueFd take_channel() { return std::move(channel_); }
-  UniqueFd take_link() { return std::move(service_.first); }
+  UniqueFd take_link() { return std::move(link_); }
 
   [[nodiscard]] LinkTime time() {
     return {.now = [this] { return now_; },
@@ -67,8 +72,15 @@ class App {
 
   void hear() const {
     std::array<char, 65536> bytes{};
-    for (const auto* socket : {&program_, &service_.second}) {
-      while (::recv(socket->get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+    while (::recv(program_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+    }
+    for (;;) {
+      const auto arrival = service_->receive(false).value();
+      if (arrival.receipt != Receipt::kMessage) return;
+      for (const auto& frame : arrival.frames) {
+        if (frame.type == FrameType::kCheck) {
+          check(service_->send(FrameBuilder(FrameType::kChecked).build()).has_value());
+        }
       }
     }
   }
@@ -77,7 +89,8 @@ class App {
   bool is_over_ = false;
   UniqueFd program_;
   UniqueFd channel_;
-  std::pair<UniqueFd, UniqueFd> service_ = seqpacket_pair().value();
+  std::optional<Channel> service_;
+  UniqueFd link_;
   Clock::time_point now_;
 };
 

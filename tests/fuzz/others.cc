@@ -192,6 +192,7 @@ bool Others::step() {
       manners_ = choices_.get<uint8_t>();
       return true;
     default:
+      if (choice == 255) hook_.reset();
       return false;
   }
 }
@@ -238,8 +239,9 @@ void Others::hear() {
 }
 
 void Others::take(Frame& frame) {
-  check(frame.type >= FrameType::kFile && frame.type <= FrameType::kOpened && !done_);
+  check(frame.type >= FrameType::kFile && frame.type <= FrameType::kCheck && !done_);
   if (frame.type == FrameType::kFile) take_file(frame);
+  if (frame.type == FrameType::kCheck) say(FrameBuilder(FrameType::kChecked).build());
   done_ = frame.type == FrameType::kDone;
   if (done_ && (manners_ & kSettles) != 0) settle(kDoneSequence, Outcome::kTaken);
 }

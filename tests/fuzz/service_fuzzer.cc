@@ -44,7 +44,7 @@ constexpr std::array kClientFrames = {
 constexpr std::array kChildFrames = {
     FrameType::kFile,     FrameType::kPublished, FrameType::kReport, FrameType::kDone,
     FrameType::kProgress, FrameType::kFreeze,    FrameType::kThaw,   FrameType::kHookReady,
-    FrameType::kMoved,    FrameType::kRecovered};
+    FrameType::kMoved,    FrameType::kRecovered, FrameType::kCheck};
 
 // A device on which bundles of all kinds are installed.
 class Device {

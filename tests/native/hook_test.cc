@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "native/io/unix_socket.h"
+#include "native/protocol/channel.h"
 #include "tests/native/census.h"
 #include "tests/native/still_time.h"
 
@@ -60,11 +61,28 @@ class App {
   std::string received_;
 };
 
+// The service's side of the link.
+enum class Service { kStays, kGoes };
+
+// Hears what is said to it, and is still there when it is asked, or goes then.
+void serve(UniqueFd socket, Service service) {
+  const Channel channel(std::move(socket));
+  for (;;) {
+    auto arrival = channel.receive();
+    if (!arrival || arrival->receipt != Receipt::kMessage) return;
+    for (const auto& frame : arrival->frames) {
+      if (frame.type != FrameType::kCheck) continue;
+      if (service == Service::kGoes) return;
+      EXPECT_TRUE(channel.send(FrameBuilder(FrameType::kChecked).build()));
+    }
+  }
+}
+
 class HookTest : public Census {
  protected:
   // What comes of onBackup when the app does `deed` with its id.
   static Result<std::string> back_up(const std::function<void(App&, const json& id)>& deed,
-                                     StillTime& time) {
+                                     StillTime& time, Service service = Service::kStays) {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
     std::thread thread([&deed, end = ends[1]] {
@@ -74,15 +92,17 @@ class HookTest : public Census {
       EXPECT_EQ(request.value("call", ""), "onBackup");
       deed(app, request.value("id", json()));
     });
+    auto pair = seqpacket_pair().value();
+    std::thread other(serve, std::move(pair.second), service);
     Result<std::string> result;
     {
-      auto pair = seqpacket_pair().value();
       Link link(std::move(pair.first), time.link_time());
       auto hook = Hook::greet(UniqueFd(ends[0]), link);
       EXPECT_TRUE(hook);
       result = hook->on_backup(Settings());
     }
     thread.join();
+    other.join();
     return result;
   }
 };
@@ -158,6 +178,18 @@ TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
     ASSERT_FALSE(result) << why;
     EXPECT_EQ(result.error().code, Code::kExtensionThrew) << why;
     EXPECT_NE(result.error().message().find(why), std::string::npos) << result.error().message();
+  }
+}
+
+// Hook programs die with the service, of which the last is not closed before all its threads end.
+TEST_F(HookTest, an_end_that_comes_with_the_service_s_is_not_the_app_s) {
+  const auto ends = [](App&, const json&) {};
+  for (const auto& [service, code] :
+       {std::pair(Service::kGoes, Code::kClosed), {Service::kStays, Code::kExtensionThrew}}) {
+    StillTime time(is_between_questions);
+    const auto result = back_up(ends, time, service);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, code);
   }
 }
 
