@@ -31,6 +31,9 @@ else
 fi
 machine=$1 libraries=$2
 shift 2
+# The emulator takes memory between fork and exec, by an allocator of glib's that another thread may
+# have locked: the child would wait for ever (qemu issue 285).
+export G_SLICE=always-malloc
 case $machine in
   aarch64) emulator=qemu-aarch64 class='\x02' number='\xb7' ;;
   armhf) emulator=qemu-arm class='\x01' number='\x28' ;;
