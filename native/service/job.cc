@@ -338,13 +338,14 @@ Result<void> Job::publish(uint32_t request, const std::string& uri, UniqueFd con
 }
 
 bool Job::update_timer(std::chrono::milliseconds limit) {
-  if (phase_ != Phase::kRunning) return false;
+  if (phase_ != Phase::kRunning || aborted_) return false;
   time_limit_.set(limit);
   return true;
 }
 
 bool Job::update_rate(uint32_t files_per_second) {
-  if (phase_ != Phase::kRunning || context_.kind == SessionKind::kRestore) return false;
+  if (phase_ != Phase::kRunning || aborted_) return false;
+  if (context_.kind == SessionKind::kRestore) return false;
   const auto cap = context_.settings.max_send_rate;
   const auto rate = cap == 0 ? files_per_second : std::min(files_per_second, cap);
   time_limit_.pause(rate == 0);

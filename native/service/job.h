@@ -76,7 +76,7 @@ class Job {
   [[nodiscard]] Result<void> publish(uint32_t request, const std::string& uri, UniqueFd content);
   void settle(uint64_t sequence, Outcome outcome);
 
-  // Whether the bundle runs and takes them.
+  // Whether the bundle takes them: it runs, and is not being ended.
   [[nodiscard]] bool update_timer(std::chrono::milliseconds limit);
   [[nodiscard]] bool update_rate(uint32_t files_per_second);
 

@@ -152,6 +152,13 @@ class Flow : public Census {
     await_reply();
   }
 
+  // Whether the service says that the bundle has that limit now.
+  bool update_timer(const std::string& bundle, int32_t milliseconds) {
+    EXPECT_TRUE(client_->update_timer(++request_, bundle, milliseconds).has_value());
+    await_reply();
+    return reply_text_ == "true";
+  }
+
   // One message from the service, noted. False after 30 seconds.
   bool receive() {
     pollfd readable{socket(), POLLIN, 0};
@@ -291,6 +298,7 @@ class Flow : public Census {
       const auto request = reader.get<uint32_t>();
       const auto error = read_error(reader);
       replies_[request] = error ? static_cast<int32_t>(error->code) : 0;
+      reply_text_ = reader.get_text(kMaxText);
     } else if (frame.type == FrameType::kBundleBegin || frame.type == FrameType::kBundleEnd) {
       const auto bundle = reader.get_text(kMaxNameText);
       const auto error = read_error(reader);
@@ -313,6 +321,7 @@ class Flow : public Census {
   int socket_ = -1;
   uint32_t request_ = 0;
   std::map<uint32_t, int32_t> replies_;
+  std::string reply_text_;  // of the last one
   std::map<std::string, int32_t> ends_;
   std::map<std::string, std::string> messages_of_ends_;
   std::map<std::string, std::map<std::string, std::string>> came_;  // uris and contents

@@ -62,6 +62,9 @@ class SilentMount {
 
   void be_silent() { is_silent_ = true; }
 
+  // Waits until somebody waits for an answer that does not come, which no signal ends.
+  void await_waiter() const { has_waiter_.wait(false); }
+
   // Whoever waits for it gets an error.
   ~SilentMount() {
     EXPECT_EQ(::eventfd_write(stop_.get(), 1), 0);
@@ -86,6 +89,9 @@ class SilentMount {
         greet(asked);
       } else if (!is_silent_) {
         answer(asked, body);
+      } else {
+        has_waiter_ = true;
+        has_waiter_.notify_all();
       }
     }
   }
@@ -187,6 +193,7 @@ class SilentMount {
   std::string path_;
   std::string song_;
   std::atomic<bool> is_silent_;
+  std::atomic<bool> has_waiter_ = false;
   UniqueFd server_;
   UniqueFd stop_;
   std::thread thread_;

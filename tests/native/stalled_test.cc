@@ -95,6 +95,20 @@ TEST_F(Stalled, a_bundle_costs_its_own_time_and_no_other_anything) {
   release();
 }
 
+// Its end is told when its extension has ended, or is given up.
+TEST_F(Stalled, a_bundle_whose_time_is_up_takes_no_other_limit) {
+  start();
+  append({"stalled"});
+  mount_->await_waiter();
+  while (update_timer("stalled", 0)) {
+  }
+  EXPECT_FALSE(update_timer("stalled", 60'000));
+  EXPECT_FALSE(begins_.contains("stalled")) << "it is still to be told";
+  while (!begins_.contains("stalled")) ASSERT_TRUE(receive());
+  EXPECT_EQ(begins_["stalled"], static_cast<int32_t>(Code::kTimedOut));
+  release();
+}
+
 TEST_F(Stalled, an_extension_that_cannot_be_killed_is_the_only_one_of_its_bundle) {
   start();
   EXPECT_EQ(begin_of("stalled"), static_cast<int32_t>(Code::kTimedOut));

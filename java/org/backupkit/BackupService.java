@@ -144,7 +144,8 @@ public final class BackupService implements AutoCloseable {
    *
    * @param bundleName the bundle
    * @param timeoutMillis 0 to 14,400,000; 0 ends the bundle now
-   * @return true between the bundle's begin and end, else false and nothing has changed
+   * @return true between the bundle's begin and end, else false and nothing has changed; false,
+   *     too, when its end is certain and still to be told: its time is up, or it was cancelled
    * @throws BackupException 401 for an invalid name or a number outside; 201 or 202 without
    *     permission
    */
@@ -161,7 +162,8 @@ public final class BackupService implements AutoCloseable {
    * @param bundleName the bundle
    * @param fdsPerSecond 0 pauses; more than the service's maximum, 800 if its settings do not say
    *     otherwise, is taken as that maximum
-   * @return true between the bundle's begin and end, else false and nothing has changed
+   * @return true between the bundle's begin and end, else false and nothing has changed; false,
+   *     too, when its end is certain and still to be told: its time is up, or it was cancelled
    * @throws BackupException 401 for an invalid name or a negative number; 201 or 202 without
    *     permission
    */
