@@ -121,6 +121,18 @@ TEST_F(LinkTest, nothing_is_kept_while_the_link_waits) {
   EXPECT_EQ(talk.received(), (Messages{{4}})) << "what was heard is worked on now";
 }
 
+TEST_F(LinkTest, a_check_keeps_what_is_said_before_its_answer) {
+  Talk talk(30);
+  ASSERT_TRUE(talk.service->send(FrameBuilder(FrameType::kHandle).text("file").build()));
+  ASSERT_TRUE(talk.service->send(FrameBuilder(FrameType::kChecked).build()));
+  ASSERT_TRUE(talk.link->check());
+  EXPECT_EQ(talk.link->next().value().type, FrameType::kHandle);
+  talk.service.reset();
+  const auto gone = talk.link->check();
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, Code::kClosed);
+}
+
 TEST_F(LinkTest, nothing_is_kept_for_longer_than_a_millisecond_of_work) {
   LinkTime::Clock::time_point time;
   Talk talk(30, {.now = [&] { return time; }});
