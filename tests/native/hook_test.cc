@@ -92,18 +92,32 @@ class HookTest : public Census {
       EXPECT_EQ(request.value("call", ""), "onBackup");
       deed(app, request.value("id", json()));
     });
+    auto result = ask(UniqueFd(ends[0]), time, service);
+    thread.join();
+    return result;
+  }
+
+  // The same of an app at the other end of `channel`.
+  static Result<std::string> ask(UniqueFd channel, StillTime& time, Service service) {
     auto pair = seqpacket_pair().value();
     std::thread other(serve, std::move(pair.second), service);
     Result<std::string> result;
     {
       Link link(std::move(pair.first), time.link_time());
-      auto hook = Hook::greet(UniqueFd(ends[0]), link);
+      auto hook = Hook::greet(std::move(channel), link);
       EXPECT_TRUE(hook);
       result = hook->on_backup(Settings());
     }
-    thread.join();
     other.join();
     return result;
+  }
+
+  // An app that has gone before it is asked.
+  static Result<std::string> ask_nobody(StillTime& time, Service service) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    EXPECT_TRUE(App(UniqueFd(ends[1])).say("{\"hook\":1,\"calls\":[\"onBackup\"]}\n"));
+    return ask(UniqueFd(ends[0]), time, service);
   }
 };
 
@@ -181,15 +195,16 @@ TEST_F(HookTest, progress_that_fails_ends_the_call_with_why) {
   }
 }
 
-// Hook programs die with the service, of which the last is not closed before all its threads end.
+// An app's program dies with the service, and may be gone before the service's socket is closed.
 TEST_F(HookTest, an_end_that_comes_with_the_service_s_is_not_the_app_s) {
   const auto ends = [](App&, const json&) {};
   for (const auto& [service, code] :
        {std::pair(Service::kGoes, Code::kClosed), {Service::kStays, Code::kExtensionThrew}}) {
     StillTime time(is_between_questions);
-    const auto result = back_up(ends, time, service);
-    ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().code, code);
+    for (const auto& result : {back_up(ends, time, service), ask_nobody(time, service)}) {
+      ASSERT_FALSE(result);
+      EXPECT_EQ(result.error().code, code) << result.error().message();
+    }
   }
 }
 
