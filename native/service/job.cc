@@ -338,14 +338,13 @@ Result<void> Job::publish(uint32_t request, const std::string& uri, UniqueFd con
 }
 
 bool Job::update_timer(std::chrono::milliseconds limit) {
-  if (phase_ != Phase::kRunning || aborted_) return false;
+  if (!is_under_way()) return false;
   time_limit_.set(limit);
   return true;
 }
 
 bool Job::update_rate(uint32_t files_per_second) {
-  if (phase_ != Phase::kRunning || aborted_) return false;
-  if (context_.kind == SessionKind::kRestore) return false;
+  if (!is_under_way() || context_.kind == SessionKind::kRestore) return false;
   const auto cap = context_.settings.max_send_rate;
   const auto rate = cap == 0 ? files_per_second : std::min(files_per_second, cap);
   time_limit_.pause(rate == 0);
@@ -367,7 +366,7 @@ void Job::drop() {
 }
 
 void Job::abandon() {
-  if (phase_ != Phase::kRunning || aborted_) return;
+  if (!is_under_way()) return;
   delivery_.abandon();
 }
 
@@ -425,7 +424,7 @@ bool Job::has_new_data() const {
 
 // Ends the bundle with `error`; the rest happens when its processes are gone.
 void Job::stop(Error error) {
-  if (phase_ != Phase::kRunning || aborted_ || has_result()) return;
+  if (!is_under_way() || has_result()) return;
   if (has_new_data()) return;
   aborted_ = true;
   error_ = std::move(error);

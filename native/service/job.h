@@ -118,6 +118,7 @@ class Job {
   void on_time_up();
   [[nodiscard]] Error time_out() const;
   void stop(Error error);
+  [[nodiscard]] bool is_under_way() const { return phase_ == Phase::kRunning && !aborted_; }
   [[nodiscard]] bool has_result() const;
   [[nodiscard]] bool has_new_data() const;
   void finish_if_done();

@@ -192,7 +192,7 @@ bool Others::step() {
       manners_ = choices_.get<uint8_t>();
       return true;
     default:
-      if (choice == 255) hook_.reset();
+      if (choice == 255) hook_.reset();  // the app's program ends
       return false;
   }
 }

@@ -159,6 +159,12 @@ class Flow : public Census {
     return reply_text_ == "true";
   }
 
+  bool update_rate(const std::string& bundle, int32_t files_per_second) {
+    EXPECT_TRUE(client_->update_rate(++request_, bundle, files_per_second).has_value());
+    await_reply();
+    return reply_text_ == "true";
+  }
+
   // One message from the service, noted. False after 30 seconds.
   bool receive() {
     pollfd readable{socket(), POLLIN, 0};

@@ -100,9 +100,11 @@ TEST_F(Stalled, a_bundle_whose_time_is_up_takes_no_other_limit) {
   start();
   append({"stalled"});
   mount_->await_waiter();
+  EXPECT_TRUE(update_rate("stalled", 800));
   while (update_timer("stalled", 0)) {
   }
   EXPECT_FALSE(update_timer("stalled", 60'000));
+  EXPECT_FALSE(update_rate("stalled", 800));
   EXPECT_FALSE(begins_.contains("stalled")) << "it is still to be told";
   while (!begins_.contains("stalled")) ASSERT_TRUE(receive());
   EXPECT_EQ(begins_["stalled"], static_cast<int32_t>(Code::kTimedOut));
